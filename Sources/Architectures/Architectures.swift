@@ -1,0 +1,1 @@
+// The room Architectures; see docs/architecture.md.

@@ -1,0 +1,1 @@
+// The room Artefacts; see docs/architecture.md.

@@ -1,0 +1,1 @@
+// The room Evaluation; see docs/architecture.md.

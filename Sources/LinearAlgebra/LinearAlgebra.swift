@@ -1,0 +1,1 @@
+// The room LinearAlgebra; see docs/architecture.md.

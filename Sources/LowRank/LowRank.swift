@@ -1,0 +1,1 @@
+// The room LowRank; see docs/architecture.md.

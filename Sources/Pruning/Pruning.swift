@@ -1,0 +1,1 @@
+// The room Pruning; see docs/architecture.md.

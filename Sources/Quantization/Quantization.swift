@@ -1,0 +1,1 @@
+// The room Quantization; see docs/architecture.md.

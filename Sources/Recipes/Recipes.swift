@@ -1,0 +1,1 @@
+// The room Recipes; see docs/architecture.md.

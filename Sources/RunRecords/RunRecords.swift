@@ -1,0 +1,1 @@
+// The room RunRecords; see docs/architecture.md.
