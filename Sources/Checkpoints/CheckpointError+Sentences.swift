@@ -23,6 +23,10 @@ extension CheckpointError: CustomStringConvertible {
     case .diskFull(let path, let neededBytes, let availableBytes):
       "\(path): the disk is full: \(neededBytes) bytes are needed and \(availableBytes) are "
         + "available there; free some space or choose another place"
+
+    // MARK: HDF5 and Keras
+    case .hdf5(let path, let problem): "\(path): \(problem)"
+    case .archive(let path, let problem): "\(path): \(problem)"
     }
   }
 }

@@ -10,4 +10,8 @@ public enum CheckpointError: Error, Sendable, Hashable {
   case cannotMap(path: String, reason: String)
   case cannotWrite(path: String, reason: String)
   case diskFull(path: String, neededBytes: Int, availableBytes: Int)
+
+  // MARK: HDF5 and Keras
+  case hdf5(path: String, HDF5Problem)
+  case archive(path: String, ArchiveProblem)
 }
