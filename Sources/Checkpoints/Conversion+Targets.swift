@@ -55,7 +55,12 @@ extension CheckpointConversion {
         path: target, tensors: source.tensors, strings: source.metadata.strings)
       try convert(source, to: sink, progress: progress)
     case .hdf5:
-      throw .cannotOpen(path: target, reason: "HDF5")
+      let (strings, leftOut) = try source.metadata.embedded()
+      report.companionsLeftOut = leftOut
+      let sink = try HDF5Sink(
+        path: target, tensors: source.tensors.map { HDF5SinkTensor($0) },
+        attributes: try attributes(strings, target: target))
+      try convert(source, to: sink, sharing: true, progress: progress)
     }
     return report
   }

@@ -64,7 +64,8 @@ import Testing
           try Self.convertStopping(original, folder + "/" + name)
         }
       }
-      #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+      let left = try FileManager.default.contentsOfDirectory(atPath: folder)
+      #expect(left.isEmpty)
     }
   }
 
