@@ -1,0 +1,50 @@
+import Artefacts
+import Foundation
+
+/// The folder beside the target that holds a run's parts and journal until the output is complete.
+struct WorkFolder: Sendable {
+  let path: String
+
+  /// The folder that belongs to an output file.
+  init(output: String) { path = output + ".pith-work" }
+
+  var journalPath: String { path + "/journal.jsonl" }
+
+  /// The part file of a tensor.
+  func partPath(index: Int) -> String { path + "/\(index).part" }
+
+  var exists: Bool { FileManager.default.fileExists(atPath: path) }
+
+  func create() throws(PipelineError) {
+    do {
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    } catch {
+      throw .file(path: path, reason: "cannot be made: \(error.localizedDescription)")
+    }
+  }
+
+  /// Removes the folder and what the run left in it, and nothing else: a file that Pith did not
+  /// write stays, and so does the folder then.
+  func remove() {
+    let files = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    for file in files where file.hasSuffix(".part") || file == "journal.jsonl" {
+      try? FileManager.default.removeItem(atPath: path + "/" + file)
+    }
+    rmdir(path)
+  }
+
+  /// Whether a finished tensor's part is there, whole.
+  func holdsPart(of tensor: FinishedTensor) -> Bool {
+    guard let file = tensor.entry.datasets.first?.location.file else { return true }
+    var status = stat()
+    return stat(file, &status) == 0 && Int(status.st_size) >= tensor.partBytes
+  }
+
+  /// Bytes free on the folder's file system.
+  static func freeBytes(near path: String) -> Int? {
+    let folder = (path as NSString).deletingLastPathComponent
+    var status = statvfs()
+    guard statvfs(folder.isEmpty ? "." : folder, &status) == 0 else { return nil }
+    return Int(status.f_bavail) * Int(status.f_frsize)
+  }
+}
