@@ -1,0 +1,28 @@
+extension CheckpointError: CustomStringConvertible {
+  /// One sentence: the file, what was found, what was expected, what to do.
+  public var description: String {
+    switch self {
+    // MARK: Files
+    case .cannotOpen(let path, let reason):
+      "\(path): cannot be opened: \(reason)"
+    case .missing(let path):
+      "\(path): there is no such file or folder; check the spelling and the current folder"
+    case .notAFile(let path):
+      "\(path): is neither a file nor a folder that can be read; name a model's file or its folder"
+    case .cannotRead(let path, let offset, let reason):
+      "\(path): reading at byte \(offset) failed: \(reason)"
+    case .endsEarly(let path, let offset, let wanted, let size):
+      "\(path): ends early: \(wanted) bytes were expected at byte \(offset), "
+        + "but the file has \(size) bytes; fetch or write it again"
+    case .changedWhileOpen(let path):
+      "\(path): was changed while it was being read; run again when nothing else writes to it"
+    case .cannotMap(let path, let reason):
+      "\(path): cannot be mapped into memory: \(reason)"
+    case .cannotWrite(let path, let reason):
+      "\(path): cannot be written: \(reason)"
+    case .diskFull(let path, let neededBytes, let availableBytes):
+      "\(path): the disk is full: \(neededBytes) bytes are needed and \(availableBytes) are "
+        + "available there; free some space or choose another place"
+    }
+  }
+}
