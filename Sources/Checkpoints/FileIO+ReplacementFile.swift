@@ -15,8 +15,9 @@ import Musl
 public final class ReplacementFile: Sendable {
   /// The path that `commit` gives the file; a symbolic link was followed to the file it names.
   public let target: String
-  /// Where the bytes are until then: in the target's folder, so that the rename is atomic. Another
-  /// library may write to this path before `commit`.
+  /// Where the bytes are until then: in the target's folder, so that the rename is atomic.
+  ///
+  /// Another library may write to this path before `commit`.
   public let temporaryPath: String
   private let descriptor: Int32
   private let isCommitted = Atomic(false)
