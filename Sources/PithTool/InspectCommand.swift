@@ -16,16 +16,12 @@ struct InspectCommand: ParsableCommand {
 
   func run() throws {
     let source = try CheckpointOpener.open(path)
-    let statistics =
-      try statistics
-      ? source.tensors.map { tensor in
-        tensor.dtype.isFloatingPoint
-          ? try TensorStatistics.scan(tensor, in: source) : nil
-      } : nil
+    let listing = try CheckpointListing(
+      source, statistics: statistics, pool: WorkerPool(workers: RunOptions.defaultWorkers))
     if json {
-      print(InspectReport.json(source, statistics).text(.pretty))
+      print(listing.json.text(.pretty))
     } else {
-      print(InspectReport.text(source, statistics, width: Terminal.width), terminator: "")
+      print(ListingReport.text(listing, width: Terminal.width), terminator: "")
     }
   }
 }

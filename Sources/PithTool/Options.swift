@@ -60,7 +60,10 @@ struct RunOptions: ParsableArguments {
     }
   }
 
-  var workerCount: Int { workers ?? ProcessInfo.processInfo.activeProcessorCount }
+  var workerCount: Int { workers ?? Self.defaultWorkers }
+
+  /// One worker a core.
+  static var defaultWorkers: Int { ProcessInfo.processInfo.activeProcessorCount }
 }
 
 extension RunOptions {

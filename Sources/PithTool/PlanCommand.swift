@@ -16,10 +16,11 @@ struct PlanCommand: ParsableCommand {
     let recipe = try recipe.load()
     let source = try CheckpointOpener.open(model)
     let plan = try Planner.plan(recipe, for: source, options: options.planOptions())
+    let record = plan.record(toolVersion: toolVersion)
     if options.json {
-      print(PlanReport.json(plan).text(.pretty))
+      print(record.json.text(.pretty))
     } else {
-      print(PlanReport.text(plan, width: Terminal.width), terminator: "")
+      print(PlanReport.text(record, width: Terminal.width), terminator: "")
     }
   }
 }

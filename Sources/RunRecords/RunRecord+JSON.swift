@@ -19,6 +19,12 @@ extension RunRecord {
     object["seconds"] = seconds.map { JSONValue($0) }
     object["warnings"] = .array(warnings.map { JSONValue($0) })
     object["totals"] = totals.json
+    if let forecast {
+      object["forecast"] = [
+        "peak_bytes": JSONValue(forecast.peakBytes), "disk_bytes": JSONValue(forecast.diskBytes),
+        "seconds": JSONValue(forecast.seconds),
+      ]
+    }
     object["tensors"] = .array(tensors.map(\.json))
     return .object(object)
   }

@@ -24,6 +24,8 @@ public struct RunRecord: Sendable, Hashable {
   public var warnings: [String]
   public var tensors: [TensorRecord]
   public var totals: Totals
+  /// What a plan expects; nil for a run that took place.
+  public var forecast: ForecastRecord?
 
   public init(command: String, toolVersion: String, model: String) {
     self.command = command
@@ -32,6 +34,19 @@ public struct RunRecord: Sendable, Hashable {
     warnings = []
     tensors = []
     totals = Totals()
+  }
+}
+
+/// What a plan expects of its run.
+public struct ForecastRecord: Sendable, Hashable {
+  public var peakBytes: Int
+  public var diskBytes: Int
+  public var seconds: Double
+
+  public init(peakBytes: Int, diskBytes: Int, seconds: Double) {
+    self.peakBytes = peakBytes
+    self.diskBytes = diskBytes
+    self.seconds = seconds
   }
 }
 
