@@ -1,0 +1,34 @@
+import Digests
+import JSONText
+
+extension Recipe {
+  /// The recipe with every default written out, keys sorted, lists of selectors sorted.
+  public var canonicalJSON: JSONValue {
+    JSONValue.object(encoded()).withSortedKeys
+  }
+
+  /// SHA-256 of what the recipe means: of its canonical form without name and description.
+  ///
+  /// Equal for recipes that do the same, whatever they are called and however they are laid out.
+  public var hash: String {
+    var anonymous = self
+    anonymous.name = ""
+    anonymous.description = nil
+    return SHA256.hexadecimal(of: anonymous.canonicalJSON.text(.canonical))
+  }
+}
+
+extension JSONValue {
+  fileprivate var withSortedKeys: JSONValue {
+    switch self {
+    case .array(let elements): return .array(elements.map(\.withSortedKeys))
+    case .object(let object):
+      var sorted = JSONObject()
+      for member in object.members.sorted(by: { $0.key < $1.key }) {
+        sorted[member.key] = member.value.withSortedKeys
+      }
+      return .object(sorted)
+    default: return self
+    }
+  }
+}
