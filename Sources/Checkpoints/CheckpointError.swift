@@ -13,47 +13,9 @@ public enum CheckpointError: Error, Sendable, Hashable {
   case cannotWrite(path: String, reason: String)
   case diskFull(path: String, neededBytes: Int, availableBytes: Int)
 
-  // MARK: Opening
-  case emptyFile(path: String)
-  case unknownFormat(path: String, beginning: String)
-  case gitLFSPointer(path: String, size: Int?)
-  case pyTorchFile(path: String)
-  case ggufNotReadable(path: String)
-  case unknownArchive(path: String)
-  case noModelInFolder(path: String)
-  case onlyPyTorchInFolder(path: String, files: [String])
-  case severalModelsInFolder(path: String, files: [String])
-  case companionNotText(path: String)
-
-  // MARK: safetensors
-  case safetensorsTooShort(path: String, size: Int)
-  case safetensorsHeaderTooLong(path: String, length: UInt64, limit: Int)
-  case safetensorsHeaderPastEnd(path: String, length: Int, size: Int)
-  case safetensorsHeaderNotJSON(path: String, reason: String)
-  case safetensorsDuplicateName(path: String, name: String)
-  case safetensorsMetadataNotText(path: String, key: String)
-  case safetensorsFieldInvalid(path: String, tensor: String, field: String, expected: String)
-  case safetensorsUnknownDType(path: String, tensor: String, dtype: String)
-  case safetensorsNegativeExtent(path: String, tensor: String, shape: [Int])
-  case safetensorsShapeOverflows(path: String, tensor: String, shape: [Int])
-  case safetensorsWrongByteCount(path: String, tensor: String, expected: Int, found: Int)
-  case safetensorsOffsetsReversed(path: String, tensor: String, begin: Int, end: Int)
-  case safetensorsOffsetsPastEnd(path: String, tensor: String, end: Int, available: Int)
-  case safetensorsOverlap(path: String, tensor: String, other: String)
-  case safetensorsHole(path: String, tensor: String, begin: Int, expected: Int)
-  case safetensorsBytesLeftOver(path: String, count: Int)
-
-  // MARK: Sharded folders
-  case indexInvalid(path: String, reason: String)
-  case shardNameUnsafe(path: String, shard: String)
-  case shardMissing(path: String, shard: String)
-  case tensorMissingInShard(path: String, shard: String, tensor: String)
-  case tensorNotInIndex(path: String, shard: String, tensor: String)
-  case tensorInTwoShards(path: String, tensor: String, shards: [String])
-
-  // MARK: Writing
-  case nameNotPossible(path: String, tensor: String, reason: String)
-  case tensorIncomplete(path: String, tensor: String, written: Int, expected: Int)
-  case headerTooLongToWrite(path: String, length: Int, limit: Int)
-  case folderNotEmpty(path: String)
+  // MARK: Folders and safetensors
+  case opening(path: String, OpeningProblem)
+  case shards(path: String, ShardsProblem)
+  case safetensors(path: String, SafetensorsProblem)
+  case output(path: String, OutputProblem)
 }

@@ -37,10 +37,7 @@ public final class ReplacementFile: Sendable {
         path: target, reason: "the folder '\(folder)' does not exist; make it first")
     }
     self.target = target
-    // 200 bytes of the name: with what is added it must stay below the usual limit of 255.
-    let stem = String(decoding: FileIO.name(of: target).utf8.prefix(200), as: UTF8.self)
-    let mark = String(UInt32.random(in: .min ... .max), radix: 16)
-    temporaryPath = FileIO.path(folder, ".\(stem).\(getpid())-\(mark).partial")
+    temporaryPath = FileIO.temporaryPath(beside: target)
     let path = temporaryPath
     descriptor = FileIO.retrying { open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666) }
     guard descriptor >= 0 else {
@@ -110,9 +107,7 @@ public final class ReplacementFile: Sendable {
   ///   file, a crash of the program cannot.
   public func commit(durably: Bool = true) throws(CheckpointError) {
     if durably, FileIO.retrying({ fsync(descriptor) }) != 0 { throw failure(needing: 0) }
-    guard rename(temporaryPath, target) == 0 else {
-      throw .cannotWrite(path: target, reason: FileIO.lastError)
-    }
+    try FileIO.rename(temporaryPath, to: target)
     isCommitted.store(true, ordering: .releasing)
     if durably { try FileIO.synchronizeFolder(FileIO.folder(of: target)) }
   }

@@ -24,7 +24,7 @@ public enum ModelCompanions {
     let file = try ReadOnlyFile(path: path)
     guard file.size <= maximumBytes,
       let text = String(validating: try file.bytes(0..<file.size), as: UTF8.self)
-    else { throw .companionNotText(path: path) }
+    else { throw .opening(path: path, .companionNotText) }
     return text
   }
 }

@@ -36,14 +36,14 @@ struct SafetensorsHeader {
   /// Reads and validates a file's header.
   init(reading file: ReadOnlyFile) throws(CheckpointError) {
     let path = file.path
-    guard file.size >= 8 else { throw .safetensorsTooShort(path: path, size: file.size) }
+    guard file.size >= 8 else { throw .safetensors(path: path, .tooShort(size: file.size)) }
     let length = try file.bytes(0..<8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     guard length <= UInt64(Self.maximumBytes) else {
-      throw .safetensorsHeaderTooLong(path: path, length: length, limit: Self.maximumBytes)
+      throw .safetensors(path: path, .headerTooLong(length: length, limit: Self.maximumBytes))
     }
     dataOffset = 8 + Int(length)
     guard dataOffset <= file.size else {
-      throw .safetensorsHeaderPastEnd(path: path, length: Int(length), size: file.size)
+      throw .safetensors(path: path, .headerPastEnd(length: Int(length), size: file.size))
     }
     let object = try Self.object(try file.bytes(8..<dataOffset), path: path)
     for (key, value) in object.members {
@@ -61,12 +61,12 @@ struct SafetensorsHeader {
     do {
       value = try JSONParser.parse(bytes)
     } catch .duplicateKey(let key, _) {
-      throw .safetensorsDuplicateName(path: path, name: key)
+      throw .safetensors(path: path, .duplicateName(name: key))
     } catch {
-      throw .safetensorsHeaderNotJSON(path: path, reason: "\(error)")
+      throw .safetensors(path: path, .headerNotJSON(reason: "\(error)"))
     }
     guard let object = value.object else {
-      throw .safetensorsHeaderNotJSON(path: path, reason: "it is not an object")
+      throw .safetensors(path: path, .headerNotJSON(reason: "it is not an object"))
     }
     return object
   }
@@ -75,11 +75,13 @@ struct SafetensorsHeader {
     _ value: JSONValue, path: String
   ) throws(CheckpointError) -> [String: String] {
     guard let object = value.object else {
-      throw .safetensorsMetadataNotText(path: path, key: metadataKey)
+      throw .safetensors(path: path, .metadataNotText(key: metadataKey))
     }
     var texts: [String: String] = [:]
     for (key, value) in object.members {
-      guard let text = value.string else { throw .safetensorsMetadataNotText(path: path, key: key) }
+      guard let text = value.string else {
+        throw .safetensors(path: path, .metadataNotText(key: key))
+      }
       texts[key] = text
     }
     return texts
@@ -89,7 +91,7 @@ struct SafetensorsHeader {
     _ name: String, _ value: JSONValue, path: String
   ) throws(CheckpointError) -> Entry {
     func invalid(_ field: String, _ expected: String) -> CheckpointError {
-      .safetensorsFieldInvalid(path: path, tensor: name, field: field, expected: expected)
+      .safetensors(path: path, .fieldInvalid(tensor: name, field: field, expected: expected))
     }
     guard let object = value.object else {
       throw invalid("entry", "an object with dtype, shape and data_offsets")
@@ -100,7 +102,7 @@ struct SafetensorsHeader {
     }
     guard let typeName = object["dtype"]?.string else { throw invalid("dtype", "a text") }
     guard let dtype = SafetensorsDType.dtype(named: typeName) else {
-      throw .safetensorsUnknownDType(path: path, tensor: name, dtype: typeName)
+      throw .safetensors(path: path, .unknownDType(tensor: name, dtype: typeName))
     }
     guard let extents = integers(object["shape"]), extents.count <= 32 else {
       throw invalid("shape", "a list of at most 32 integers of 64 bits")
@@ -114,17 +116,18 @@ struct SafetensorsHeader {
       shape = try Shape(checking: extents)
       byteCount = try shape.byteCount(of: dtype)
     } catch .negativeExtent(let shape) {
-      throw .safetensorsNegativeExtent(path: path, tensor: name, shape: shape)
+      throw .safetensors(path: path, .negativeExtent(tensor: name, shape: shape))
     } catch {
-      throw .safetensorsShapeOverflows(path: path, tensor: name, shape: extents)
+      throw .safetensors(path: path, .shapeOverflows(tensor: name, shape: extents))
     }
     guard 0 <= offsets[0], offsets[0] <= offsets[1] else {
-      throw .safetensorsOffsetsReversed(
-        path: path, tensor: name, begin: offsets[0], end: offsets[1])
+      throw .safetensors(
+        path: path, .offsetsReversed(tensor: name, begin: offsets[0], end: offsets[1]))
     }
     guard byteCount == offsets[1] - offsets[0] else {
-      throw .safetensorsWrongByteCount(
-        path: path, tensor: name, expected: byteCount, found: offsets[1] - offsets[0])
+      throw .safetensors(
+        path: path,
+        .wrongByteCount(tensor: name, expected: byteCount, found: offsets[1] - offsets[0]))
     }
     return Entry(name: name, dtype: dtype, shape: shape, range: offsets[0]..<offsets[1])
   }
@@ -149,19 +152,19 @@ struct SafetensorsHeader {
     var last = ""
     for entry in entries {
       let begin = entry.range.lowerBound
-      if begin < end { throw .safetensorsOverlap(path: path, tensor: entry.name, other: last) }
+      if begin < end { throw .safetensors(path: path, .overlap(tensor: entry.name, other: last)) }
       if begin > end {
-        throw .safetensorsHole(path: path, tensor: entry.name, begin: begin, expected: end)
+        throw .safetensors(path: path, .hole(tensor: entry.name, begin: begin, expected: end))
       }
       end = entry.range.upperBound
       if end > dataBytes {
-        throw .safetensorsOffsetsPastEnd(
-          path: path, tensor: entry.name, end: end, available: dataBytes)
+        throw .safetensors(
+          path: path, .offsetsPastEnd(tensor: entry.name, end: end, available: dataBytes))
       }
       last = entry.name
     }
     guard end == dataBytes else {
-      throw .safetensorsBytesLeftOver(path: path, count: dataBytes - end)
+      throw .safetensors(path: path, .bytesLeftOver(count: dataBytes - end))
     }
   }
 }
