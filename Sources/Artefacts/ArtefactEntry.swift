@@ -49,6 +49,9 @@ public struct ArtefactEntry: Sendable, Hashable {
     case tied(to: String)
   }
 
+  /// The attribute of a weight's group with the element type in the source checkpoint.
+  public static let sourceTypeAttribute = "source_dtype"
+
   public var name: String
   public var content: Content
 

@@ -1,4 +1,3 @@
-import Checkpoints
 import Weights
 
 /// What can be wrong with an artefact. Every case names the file.
@@ -11,7 +10,7 @@ public enum ArtefactError: Error, Sendable {
   case duplicateName(path: String, name: String)
   case noSuchTensor(path: String, name: String)
   case invalidWeight(path: String, name: String, WeightsError)
-  case checkpoint(CheckpointError)
+  case hashMismatch(path: String, dataset: String, expected: String, found: String)
 }
 
 extension ArtefactError: CustomStringConvertible {
@@ -37,7 +36,9 @@ extension ArtefactError: CustomStringConvertible {
       "'\(path)': there is no tensor '\(name)'; 'pith inspect' lists what there is"
     case .invalidWeight(let path, let name, let error):
       "'\(path)': the compressed weight '\(name)' is not valid: \(error)"
-    case .checkpoint(let error): "\(error)"
+    case .hashMismatch(let path, let dataset, let expected, let found):
+      "'\(path)': the bytes of '\(dataset)' are not as they were written (SHA-256 \(found.prefix(12))…, "
+        + "expected \(expected.prefix(12))…); the file is damaged: copy it again, or compress again"
     }
   }
 }

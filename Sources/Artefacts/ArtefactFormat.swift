@@ -11,10 +11,8 @@ public enum ArtefactFormat {
   static let tensorsGroup = "tensors"
   /// The attribute of every dataset: SHA-256 of its bytes as stored, hexadecimal.
   static let hashAttribute = "sha256"
-  /// The attribute with a tensor's or a weight's true name.
-  static let nameAttribute = "name"
-  /// The attribute of a weight's group with the element type in the source checkpoint.
-  static let sourceTypeAttribute = "source_dtype"
+  /// The root attribute with the tensors' names in the model's order, a JSON array.
+  static let orderAttribute = "tensor_names"
   /// The prefix of root attributes that carry a companion file's text.
   static let companionPrefix = "companion:"
 
@@ -34,5 +32,22 @@ public enum ArtefactFormat {
       return String(repeating: "%2E", count: result.count)
     }
     return result
+  }
+
+  /// The name that `escaped` was given.
+  public static func unescaped(_ link: String) -> String {
+    var bytes: [UInt8] = []
+    var rest = Array(link.utf8)[...]
+    while let byte = rest.popFirst() {
+      if byte == UInt8(ascii: "%"), rest.count >= 2,
+        let code = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+      {
+        bytes.append(code)
+        rest = rest.dropFirst(2)
+      } else {
+        bytes.append(byte)
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
   }
 }
