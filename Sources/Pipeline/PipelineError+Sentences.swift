@@ -43,15 +43,12 @@ extension PipelineError: CustomStringConvertible {
     case .interrupted(let folder):
       "stopped safely; the finished tensors are in '\(folder)': the same command with --resume "
         + "goes on"
-    case .boundsFile(let path, let line, let reason): "\(path):\(line): \(reason)"
     case .shapeMismatch(let tensor, let artefact, let model, let path):
       "tensor '\(tensor)' is \(artefact) in the artefact and \(model) in '\(path)'; validate "
         + "against the model that the artefact was made from"
     case .tensorMissing(let tensor, let path):
       "'\(path)' has no tensor '\(tensor)', which the artefact holds; validate against the model "
         + "that the artefact was made from"
-    case .checkpoint(let error): "\(error)"
-    case .artefact(let error): "\(error)"
     }
   }
 

@@ -1,5 +1,3 @@
-import Artefacts
-import Checkpoints
 import Recipes
 
 /// What can stop a plan or a run.
@@ -22,9 +20,6 @@ public enum PipelineError: Error, Sendable {
   case stage(file: String, tensor: String, reason: String)
   case file(path: String, reason: String)
   case interrupted(folder: String)
-  case boundsFile(path: String, line: Int, reason: String)
   case shapeMismatch(tensor: String, artefact: [Int], model: [Int], path: String)
   case tensorMissing(tensor: String, path: String)
-  case checkpoint(CheckpointError)
-  case artefact(ArtefactError)
 }

@@ -42,7 +42,7 @@ struct CompressCommand: ParsableCommand {
     let plan = try Planner.plan(
       recipe, for: source, options: options.planOptions(hashing: hash, durable: fsync))
     let printer = ProgressPrinter(quiet: options.json)
-    if recipe.isPreset, !options.json { print(recipe.yaml) }
+    if self.recipe.preset != nil, !options.json { print(recipe.yaml) }
     for warning in plan.warnings { StandardError.write("warning: \(warning)") }
     InterruptHandler.install()
     let record: RunRecord
@@ -56,8 +56,8 @@ struct CompressCommand: ParsableCommand {
       throw error
     }
     printer.finish()
-    try TextFile.write(record.json.text(.pretty) + "\n", to: output + ".run.json")
-    if let html { try TextFile.write(HTMLReport.page(record), to: html) }
+    try FileOutput.write(record.json.text(.pretty) + "\n", to: output + ".run.json")
+    if let html { try FileOutput.write(HTMLReport.page(record), to: html) }
     print(options.json ? record.json.text(.pretty) : TerminalReport.summary(record))
   }
 }

@@ -35,7 +35,8 @@ enum ExitStatus: Int32 {
     switch error {
     case let error as PipelineError: status(of: error)
     case is RecipeErrors: .usage
-    case let error as CheckpointError: error.isResource ? .outOfResource : .badInput
+    case CheckpointError.diskFull: .outOfResource
+    case is CheckpointError: .badInput
     case is ArtefactError, is WeightsError, is TensorsError, is LinearAlgebraError: .badInput
     case is UsageError: .usage
     default: nil
@@ -46,13 +47,12 @@ enum ExitStatus: Int32 {
     switch error {
     case .unmatchedSelectors, .strictGroup, .rankTooLarge, .tooManyOutliers, .patternDoesNotFit,
       .outputExists, .outputIsModel, .unfinishedRun, .nothingToResume, .changedSinceJournal,
-      .workFolderBusy, .boundsFile:
+      .workFolderBusy:
       .usage
     case .memoryTooSmall, .diskTooSmall: .outOfResource
     case .interrupted: .stopped
-    case .checkpoint(let error): error.isResource ? .outOfResource : .badInput
     case .file(_, let reason): reason.contains("--resume") ? .outOfResource : .badInput
-    case .damagedJournal, .nonFinite, .stage, .shapeMismatch, .tensorMissing, .artefact: .badInput
+    case .damagedJournal, .nonFinite, .stage, .shapeMismatch, .tensorMissing: .badInput
     }
   }
 }

@@ -35,7 +35,7 @@ struct RecipeOptions: ParsableArguments {
   func load() throws -> Recipe {
     switch (recipe, preset) {
     case (let path?, nil): return try RecipeFile.load(path)
-    case (nil, let name?): return try RecipeFile.preset(name)
+    case (nil, let name?): return try Preset.named(name).recipe()
     case (nil, nil):
       throw UsageError("name a recipe file, or a preset with --preset (such as --preset w4)")
     case (_?, _?): throw UsageError("name either a recipe file or --preset, not both")

@@ -43,10 +43,13 @@ struct RecipeCommand: ParsableCommand {
 
     func run() throws {
       guard let preset else {
-        for name in RecipeFile.presetNames { print(name) }
+        for preset in Preset.all {
+          let recipe = try preset.recipe()
+          print("\(preset.name)\t\(recipe.description ?? recipe.name)")
+        }
         return
       }
-      print(try RecipeFile.preset(preset).yaml)
+      print(try Preset.named(preset).text, terminator: "")
     }
   }
 }

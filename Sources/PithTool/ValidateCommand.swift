@@ -44,10 +44,10 @@ struct ValidateCommand: ParsableCommand {
     printer.finish()
     let missed = bounds?.missed(by: record) ?? []
     if let jsonPath {
-      let text = ValidationReport.json(record, missed: missed).text(.pretty)
-      if quiet { print(text) } else { try TextFile.write(text + "\n", to: jsonPath) }
+      let text = record.json(missedBounds: missed).text(.pretty)
+      if quiet { print(text) } else { try FileOutput.write(text + "\n", to: jsonPath) }
     }
-    if let html { try TextFile.write(HTMLReport.page(record), to: html) }
+    if let html { try FileOutput.write(HTMLReport.page(record), to: html) }
     if !quiet {
       print(
         TerminalReport.errors(record, width: Terminal.width, limit: all ? nil : 20),

@@ -7,6 +7,9 @@ extension Recipe {
     JSONValue.object(encoded()).withSortedKeys
   }
 
+  /// SHA-256 of the canonical form, name and description included: of what an artefact carries.
+  public var textHash: String { SHA256.hexadecimal(of: canonicalJSON.text(.canonical)) }
+
   /// SHA-256 of what the recipe means: of its canonical form without name and description.
   ///
   /// Equal for recipes that do the same, whatever they are called and however they are laid out.

@@ -2,7 +2,10 @@ import JSONText
 
 extension RunRecord {
   /// The record as JSON; absent values are left out, names are in snake case.
-  public var json: JSONValue {
+  public var json: JSONValue { json(missedBounds: []) }
+
+  /// The record with the bounds that it missed, a sentence each.
+  public func json(missedBounds: [String]) -> JSONValue {
     var object = JSONObject()
     object["command"] = JSONValue(command)
     object["tool_version"] = JSONValue(toolVersion)
@@ -18,6 +21,9 @@ extension RunRecord {
     object["peak_resident_bytes"] = peakResidentBytes.map { JSONValue($0) }
     object["seconds"] = seconds.map { JSONValue($0) }
     object["warnings"] = .array(warnings.map { JSONValue($0) })
+    if !missedBounds.isEmpty {
+      object["missed_bounds"] = .array(missedBounds.map { JSONValue($0) })
+    }
     object["totals"] = totals.json
     if let forecast {
       object["forecast"] = [

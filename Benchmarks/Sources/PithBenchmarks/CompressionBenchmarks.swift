@@ -5,7 +5,7 @@ import Pith
 enum CompressionBenchmarks {
   static func run(_ context: BenchmarkContext) throws {
     let recipe = context.folder + "/rtn.yaml"
-    try TextFile.write(
+    try ReplacementFile.write(
       """
       version: 1
       name: bench

@@ -42,7 +42,7 @@ public enum ArtefactComparison {
       if let sums { total += sums }
     }
     record.totals.error = WeightError(total)
-    record.totals.fileBytes = FileIO.size(ofFile: artefact.path)
+    record.totals.fileBytes = try ReadOnlyFile(path: artefact.path).size
     record.peakResidentBytes = ProcessMemory.peakResidentBytes
     record.seconds = (ContinuousClock.now - clock).inSeconds
     return record

@@ -46,7 +46,7 @@ public enum CompressionRun {
     report(.assembling(bytes: plan.forecast.storedBytes))
     try ArtefactWriter.assemble(
       header: header(plan, tool: tool, outcome), entries: entries, target: target.output,
-      durable: plan.options.durable, pool: WorkerPool(workers: plan.options.workers))
+      workPath: folder.assemblyPath, durable: plan.options.durable, pool: WorkerPool(workers: plan.options.workers))
     folder.remove()
 
     var record = RunRecord(
@@ -61,7 +61,7 @@ public enum CompressionRun {
     record.warnings = plan.warnings
     record.tensors = outcome.map(\.record)
     for tensor in record.tensors { record.totals.add(tensor) }
-    record.totals.fileBytes = FileIO.size(ofFile: target.output)
+    record.totals.fileBytes = try ReadOnlyFile(path: target.output).size
     record.peakResidentBytes = ProcessMemory.peakResidentBytes
     record.seconds = (ContinuousClock.now - clock).inSeconds
     return record
@@ -74,10 +74,15 @@ public enum CompressionRun {
     if FileManager.default.fileExists(atPath: target.output), !target.force, !target.resume {
       throw PipelineError.outputExists(target.output)
     }
-    if let free = WorkFolder.freeBytes(near: target.output), free < plan.forecast.diskBytes {
+    let parent = FileIO.folder(of: target.output)
+    guard FileIO.kind(of: parent) == .folder else {
+      throw PipelineError.file(
+        path: target.output, reason: "the folder '\(parent)' does not exist; make it first")
+    }
+    let free = FileIO.availableBytes(inFolder: parent)
+    guard free >= plan.forecast.diskBytes else {
       throw PipelineError.diskTooSmall(
-        needed: plan.forecast.diskBytes, free: free,
-        folder: (target.output as NSString).deletingLastPathComponent)
+        needed: plan.forecast.diskBytes, free: free, folder: parent)
     }
   }
 
@@ -179,7 +184,7 @@ public enum CompressionRun {
     }
     return ArtefactHeader(
       toolVersion: tool.version, configuration: plan.source.metadata.configuration,
-      companions: companions, recipeName: plan.recipe.name, recipe: plan.recipe.canonicalText,
+      companions: companions, recipeName: plan.recipe.name, recipe: plan.recipe.canonicalJSON.text(.canonical),
       recipeHash: plan.recipe.hash, sourceFormat: plan.source.format,
       sourceMetadata: plan.source.metadata.strings, sourceHashes: hashes, seed: plan.recipe.seed,
       fingerprint: tool.fingerprint)

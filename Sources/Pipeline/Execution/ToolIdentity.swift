@@ -25,7 +25,7 @@ extension RunIdentity {
     facts = [
       Fact(what: "the tool's version", value: tool.version),
       Fact(what: "the numeric path", value: tool.fingerprint),
-      Fact(what: "the recipe", value: plan.recipe.hash),
+      Fact(what: "the recipe", value: "'\(plan.recipe.name)' \(plan.recipe.textHash.prefix(12))"),
       Fact(what: "the model's list of tensors", value: listing.hexadecimal()),
       Fact(what: "the model's file", value: Self.stamp(ofModelAt: plan.source.path)),
       Fact(what: "hashing", value: plan.options.hashing ? "on" : "off"),

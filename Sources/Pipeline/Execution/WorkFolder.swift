@@ -10,6 +10,9 @@ struct WorkFolder: Sendable {
 
   var journalPath: String { path + "/journal.jsonl" }
 
+  /// The output while it is put together.
+  var assemblyPath: String { path + "/output.part" }
+
   /// The part file of a tensor.
   func partPath(index: Int) -> String { path + "/\(index).part" }
 
@@ -38,13 +41,5 @@ struct WorkFolder: Sendable {
     guard let file = tensor.entry.datasets.first?.location.file else { return true }
     var status = stat()
     return stat(file, &status) == 0 && Int(status.st_size) >= tensor.partBytes
-  }
-
-  /// Bytes free on the folder's file system.
-  static func freeBytes(near path: String) -> Int? {
-    let folder = (path as NSString).deletingLastPathComponent
-    var status = statvfs()
-    guard statvfs(folder.isEmpty ? "." : folder, &status) == 0 else { return nil }
-    return Int(status.f_bavail) * Int(status.f_frsize)
   }
 }

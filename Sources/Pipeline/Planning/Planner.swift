@@ -41,23 +41,26 @@ public enum Planner {
   static func decide(
     _ tensor: TensorDescription, _ recipe: Recipe
   ) throws(PipelineError) -> TensorDecision {
-    let isTargeted = recipe.targets?.contains { $0.matches(tensor.name) }
+    let selection = recipe.selection(of: tensor.name)
     let view: WeightView
     switch TensorClassifier.kind(of: tensor) {
     case .left(let reason): return .leave(reason)
     case .leftUnlessTargeted(let reason, let possible):
-      guard isTargeted == true, reason != .unknownLayout else { return .leave(reason) }
+      guard case .targeted = selection, reason != .unknownLayout else { return .leave(reason) }
       view = possible
     case .weight(let possible):
-      guard isTargeted ?? true else { return .leave(.notTargeted) }
       view = possible
     }
-    if let selector = recipe.ignore.first(where: { $0.matches(tensor.name) }) {
-      return .leave(.ignored(selector: selector.text))
+    switch selection {
+    case .notTargeted: return .leave(.notTargeted)
+    case .ignored(let selector): return .leave(.ignored(selector: selector.text))
+    case .targeted, .byDefault: break
     }
-    if recipe.isSkipped(tensor.name) { return .leave(.skippedByOverride) }
     let stages = recipe.stages(for: tensor.name)
-    guard !stages.isEmpty else { return .leave(.noStages) }
+    guard !stages.isEmpty else {
+      let isSkipped = recipe.overrides(for: tensor.name).contains { $0.action == .skip }
+      return .leave(isSkipped ? .skippedByOverride : .noStages)
+    }
     // A weight whose bytes are another's is compressed once: ties come free.
     if let first = tensor.sharesStorageWith { return .tied(to: first) }
     return .compress(try StageResolver.resolve(stages, view: view, tensor: tensor.name, recipe))
