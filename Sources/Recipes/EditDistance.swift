@@ -1,8 +1,8 @@
 /// How many typing slips lie between two texts.
-enum EditDistance {
+public enum EditDistance {
   /// The optimal string alignment distance: insertions, deletions, substitutions and swaps of
   /// neighbours, each 1 (Damerau 1964, without repeated edits of one place).
-  static func between(_ left: String, _ right: String) -> Int {
+  public static func between(_ left: String, _ right: String) -> Int {
     let a = Array(left.unicodeScalars), b = Array(right.unicodeScalars)
     if a.isEmpty || b.isEmpty { return max(a.count, b.count) }
     var before = [Int](repeating: 0, count: b.count + 1)
@@ -24,10 +24,10 @@ enum EditDistance {
   }
 
   /// How many slips are still a slip in a text of this length: a third of it, at least one.
-  static func tolerance(_ text: String) -> Int { max(1, text.unicodeScalars.count / 3) }
+  public static func tolerance(_ text: String) -> Int { max(1, text.unicodeScalars.count / 3) }
 
   /// The nearest of some words, the first among equals; nil when none is near.
-  static func nearest(to text: String, among words: [String]) -> String? {
+  public static func nearest(to text: String, among words: [String]) -> String? {
     // A text far longer than every word is no slip, and the quadratic table would be large.
     guard text.unicodeScalars.count <= 256 else { return nil }
     var found: (word: String, distance: Int)?

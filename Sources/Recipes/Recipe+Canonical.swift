@@ -4,7 +4,7 @@ import JSONText
 extension Recipe {
   /// The recipe with every default written out, keys sorted, lists of selectors sorted.
   public var canonicalJSON: JSONValue {
-    JSONValue.object(encoded()).withSortedKeys
+    JSONValue.object(encoded()).canonical
   }
 
   /// SHA-256 of the canonical form, name and description included: of what an artefact carries.
@@ -22,13 +22,17 @@ extension Recipe {
 }
 
 extension JSONValue {
-  fileprivate var withSortedKeys: JSONValue {
+  /// Keys sorted; of a list of selectors, of which any one is enough, each once and sorted.
+  fileprivate var canonical: JSONValue {
     switch self {
-    case .array(let elements): return .array(elements.map(\.withSortedKeys))
+    case .array(let elements):
+      let texts = elements.compactMap(\.string)
+      guard texts.count == elements.count else { return .array(elements.map(\.canonical)) }
+      return .array(Set(texts).sorted().map { .string($0) })
     case .object(let object):
       var sorted = JSONObject()
       for member in object.members.sorted(by: { $0.key < $1.key }) {
-        sorted[member.key] = member.value.withSortedKeys
+        sorted[member.key] = member.value.canonical
       }
       return .object(sorted)
     default: return self

@@ -32,6 +32,8 @@ public struct RecipeDiagnostic: Sendable, Hashable {
 }
 
 extension RecipeDiagnostic: CustomStringConvertible {
+  /// The line that a terminal shows.
+  ///
   /// `recipes/w4.yaml:7:5: error: unknown key 'grup' in 'quantize'; did you mean 'group'?`
   public var description: String {
     var text = line > 0 ? "\(file):\(line):\(column)" : file

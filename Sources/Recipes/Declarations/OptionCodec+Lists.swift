@@ -1,38 +1,42 @@
 import JSONText
 
 extension OptionCodec where Value == [Selector] {
-  /// A list of globs and expressions.
-  static let selectors = OptionCodec(
-    schema: [
-      "type": "array", "items": ["type": "string", "minLength": 1, "maxLength": 4096],
-      "minItems": 1,
-    ],
-    expected: "a list of globs and 're:' expressions",
-    read: { value, owner, sink in
-      guard case .sequence(let elements) = value.content else { return nil }
-      if elements.isEmpty {
-        sink.error(at: value.position, "a list of selectors in \(owner) is empty")
-      }
-      return elements.compactMap { element in
-        guard case .text(let text)? = element.scalar else {
-          sink.error(
-            at: element.position,
-            "a selector must be a glob or a 're:' expression, found \(element.described)")
-          return nil
+  /// A list of globs and expressions with at least one.
+  static let selectors = selectors(atLeast: 1)
+  /// A list of globs and expressions that may be empty.
+  static let anySelectors = selectors(atLeast: 0)
+
+  private static func selectors(atLeast minimum: Int) -> OptionCodec {
+    OptionCodec(
+      schema: [
+        "type": "array", "items": ["type": "string", "minLength": 1, "maxLength": 4096],
+        "minItems": JSONValue(minimum),
+      ],
+      expected: "a list of globs and 're:' expressions",
+      read: { value, owner, sink in
+        guard case .sequence(let elements) = value.content else { return nil }
+        if elements.count < minimum {
+          sink.error(at: value.position, "a list of selectors in \(owner) is empty")
         }
-        do {
-          return try Selector(text, position: element.position)
-        } catch {
-          sink.error(
-            at: element.position, "selector '\(YAMLValue.shortened(text))' is malformed: \(error)")
-          return nil
+        return elements.compactMap { element in
+          guard case .text(let text)? = element.scalar else {
+            sink.error(
+              at: element.position,
+              "a selector must be a glob or a 're:' expression, found \(element.described)")
+            return nil
+          }
+          do {
+            return try Selector(text, position: element.position)
+          } catch {
+            sink.error(
+              at: element.position, "selector '\(YAMLValue.shortened(text))' is malformed: \(error)"
+            )
+            return nil
+          }
         }
-      }
-    },
-    encode: { selectors in
-      // Any one of them matching is enough, so neither order nor repetition means anything.
-      .array(Set(selectors.map(\.text)).sorted().map { .string($0) })
-    })
+      },
+      encode: { .array($0.map { .string($0.text) }) })
+  }
 }
 
 extension OptionCodec where Value == [Stage] {
@@ -111,7 +115,8 @@ extension OptionCodec where Value == [StagePatch] {
     read: { value, _, sink in
       guard case .mapping(let entries) = value.content else { return nil }
       if entries.isEmpty { sink.error(at: value.position, "'set' changes nothing") }
-      return entries.compactMap { entry in
+      // They change different stages, so that their order means nothing.
+      return entries.sorted { $0.key < $1.key }.compactMap { entry in
         guard let kind = Stage.kinds.first(where: { $0.key == entry.key }) else {
           sink.unknown(
             "stage", entry.key, of: "'set'", known: Stage.kinds.map(\.key), at: entry.position)
@@ -123,9 +128,7 @@ extension OptionCodec where Value == [StagePatch] {
     },
     encode: { patches in
       var object = JSONObject()
-      for patch in patches.sorted(by: { $0.key < $1.key }) {
-        object[patch.key] = .object(patch.options)
-      }
+      for patch in patches { object[patch.key] = .object(patch.options) }
       return .object(object)
     })
 }

@@ -14,7 +14,7 @@ extension Recipe: DeclaredBlock {
       A glob covers the whole name (`*` any run of characters, `?` one, `[ab]` one of these); \
       `re:` starts a regular expression, which is found anywhere in the name.
       """),
-    .optional("ignore", \.ignore, .selectors, "Which of those stay as they are."),
+    .optional("ignore", \.ignore, .anySelectors, "Which of those stay as they are."),
     .optional(
       "strict_groups", \.strictGroups, .boolean,
       "Whether a group that does not divide a width is an error instead of a smaller group."),

@@ -47,8 +47,10 @@ enum YAMLFault {
     return SourcePosition(line: max(line.count, 1), column: (line.last?.count ?? 0) + 1)
   }
 
+  /// The place of the second of two equal keys, nil in flow style.
+  ///
   /// Yams tells where a repeated key stands first. In block style the second one begins a later
-  /// line at the same column; in flow style it is not looked for.
+  /// line at the same column; in flow style it could be anywhere.
   private static func repetition(
     of key: String, after first: SourcePosition, in text: String
   ) -> SourcePosition? {

@@ -1,5 +1,7 @@
-/// A pattern of `*` (any run of characters, dots and slashes too), `?` (one), `[ab]`, `[a-z]` and
-/// `[!a]` (one of a class), `\` before what stands for itself. Covers whole names.
+/// A pattern that covers whole names.
+///
+/// `*` stands for any run of characters, dots and slashes too, `?` for one, `[ab]`, `[a-z]` and
+/// `[!a]` for one of a class or not of it; what follows `\` stands for itself.
 struct Glob: Sendable {
   enum Element: Sendable, Hashable {
     case literal(Unicode.Scalar)
