@@ -88,7 +88,7 @@ enum DenseComparison {
       let matrix =
         streams
         ? Matrix(rows: rows.count, columns: weight.columns, values: original)
-        : weight.view.matrix(fromSource: original)
+        : weight.view.matrix(from: original)
       if let index = matrix.values.firstIndex(where: { !$0.isFinite }) {
         throw PipelineError.nonFinite(
           file: model.path, tensor: tensor.name, index: first * weight.columns + index)

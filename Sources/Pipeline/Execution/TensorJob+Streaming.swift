@@ -1,4 +1,5 @@
 import Artefacts
+import Checkpoints
 import Digests
 import Tensors
 import Weights
@@ -20,49 +21,119 @@ extension TensorJob {
     _ compression: TensorDecision.Compression, _ scheme: IntegerScheme
   ) throws -> Outcome {
     let view = compression.view
-    let encoder = IntegerEncoder(scheme: scheme, columns: view.columns)
-    let layout = encoder.layout(rows: view.rows, view: view)
-    let payloads = layout.parts.map {
-      PartPayload(in: part, byteCount: $0.byteCount, hashing: hashing)
-    }
+    let encoder = try IntegerEncoder(scheme, columns: view.columns)
+    let payloads = EncodedPayloads(encoder, rows: view.rows, in: part, hashing: hashing)
     var sourceHash = hashing ? SHA256() : nil
     var sums = ErrorSums()
-    var floats: [Float] = []
+    var floats = [Float](repeating: 0, count: 0)
     try forEachPiece { rows, bytes in
       sourceHash?.update(UnsafeRawBufferPointer(bytes))
-      let piece: EncodedRows
+      let count = rows.count * view.columns
       do {
         if tensor.dtype == .f32 {
-          piece = try encoder.encodeRows(
-            UnsafeBufferPointer(bytes.assumingMemoryBound(to: Float.self)), rowCount: rows.count)
+          let values = UnsafeBufferPointer(
+            start: UnsafePointer(bytes.baseAddress?.assumingMemoryBound(to: Float.self)),
+            count: count)
+          sums += try payloads.append(values, rows: rows)
         } else {
-          let count = rows.count * view.columns
-          floats = [Float](unsafeUninitializedCapacity: count) {
-            FloatConversion.decode(
-              UnsafeRawBufferPointer(bytes), as: tensor.dtype, into: .init(rebasing: $0[0..<count]))
-            $1 = count
-          }
-          piece = try floats.withUnsafeBufferPointer {
-            try encoder.encodeRows($0, rowCount: rows.count)
+          if floats.count < count { floats = [Float](repeating: 0, count: count) }
+          sums += try floats.withUnsafeMutableBufferPointer { buffer in
+            let target = UnsafeMutableBufferPointer(rebasing: buffer[0..<count])
+            FloatConversion.decode(UnsafeRawBufferPointer(bytes), as: tensor.dtype, into: target)
+            return try payloads.append(UnsafeBufferPointer(target), rows: rows)
           }
         }
-      } catch WeightsError.nonFinite(let index) {
-        throw PipelineError.nonFinite(
-          file: source.path, tensor: tensor.name, index: rows.lowerBound * view.columns + index)
+      } catch WeightsError.notFinite(let row, let column) {
+        throw nonFinite(at: row * view.columns + column)
       }
-      for (payload, buffer) in zip(payloads, piece.buffers) { try payload.append(buffer.bytes) }
-      sums += piece.errors
     }
-    var datasets: [ArtefactDataset] = []
-    for (payload, item) in zip(payloads, layout.parts) {
-      datasets.append(
-        ArtefactDataset(
-          path: item.path, dtype: item.dtype, shape: item.shape, attributes: item.attributes,
-          sha256: payload.finish(),
-          location: PartLocation(file: part.path, offset: payload.offset)))
+    let weight = CompressedWeight(view: view, base: .integer(try payloads.base(scheme.grid, view)))
+    let encoded = weight.encodedParts()
+    let datasets = encoded.parts.map { item in
+      let payload = payloads.payload(of: item.tensor)
+      return ArtefactDataset(
+        path: item.path, dtype: item.tensor.dtype, shape: item.tensor.shape,
+        attributes: item.attributes, sha256: payload.finish(),
+        location: PartLocation(file: part.path, offset: payload.offset))
     }
     return Outcome(
-      content: .weight(attributes: attributes(layout.attributes), datasets: datasets),
+      content: .weight(attributes: attributes(encoded.attributes), datasets: datasets),
       sourceHash: sourceHash.take()?.hexadecimal(), error: sums, notes: compression.notes)
+  }
+}
+
+/// Codes, scales and zero points of one weight on their way to a part file.
+private final class EncodedPayloads {
+  private let encoder: IntegerEncoder
+  private let part: PartFile
+  private let codes: PartPayload
+  private let scales: PartPayload
+  private let zeros: PartPayload?
+  private var buffers: [UnsafeMutableRawBufferPointer] = []
+  private var bufferRows = 0
+  /// The payloads' tensors, mapped from the part file once they are complete.
+  private var tensors: [(bytes: Bytes, payload: PartPayload)] = []
+
+  init(_ encoder: IntegerEncoder, rows: Int, in part: PartFile, hashing: Bool) {
+    self.encoder = encoder
+    self.part = part
+    codes = PartPayload(in: part, byteCount: rows * encoder.codeBytesPerRow, hashing: hashing)
+    scales = PartPayload(in: part, byteCount: rows * encoder.scaleBytesPerRow, hashing: hashing)
+    zeros =
+      encoder.zeroBytesPerRow > 0
+      ? PartPayload(in: part, byteCount: rows * encoder.zeroBytesPerRow, hashing: hashing) : nil
+  }
+
+  deinit { for buffer in buffers { buffer.deallocate() } }
+
+  private var payloads: [(payload: PartPayload, bytesPerRow: Int)] {
+    [(codes, encoder.codeBytesPerRow), (scales, encoder.scaleBytesPerRow)]
+      + (zeros.map { [($0, encoder.zeroBytesPerRow)] } ?? [])
+  }
+
+  /// Encodes rows and writes what they became.
+  func append(_ values: UnsafeBufferPointer<Float>, rows: Range<Int>) throws -> ErrorSums {
+    if rows.count > bufferRows {
+      for buffer in buffers { buffer.deallocate() }
+      buffers = payloads.map {
+        .allocate(byteCount: max(1, rows.count * $0.bytesPerRow), alignment: 64)
+      }
+      bufferRows = rows.count
+    }
+    guard let codeStart = buffers[0].baseAddress, let scaleStart = buffers[1].baseAddress else {
+      return ErrorSums()
+    }
+    let sums = try encoder.encode(
+      values, rowCount: rows.count, firstRow: rows.lowerBound, codes: codeStart,
+      scales: scaleStart, zeros: zeros == nil ? nil : buffers[2].baseAddress)
+    for (buffer, item) in zip(buffers, payloads) {
+      try item.payload.append(
+        UnsafeRawBufferPointer(rebasing: buffer[0..<rows.count * item.bytesPerRow]))
+    }
+    return sums
+  }
+
+  /// The finished base over the part file's own bytes: what describes a weight in memory describes
+  /// this one too.
+  func base(_ grid: IntegerGrid, _ view: WeightView) throws -> IntegerBase {
+    let file = try ReadOnlyFile(path: part.path)
+    func tensor(_ payload: PartPayload, _ dtype: DType, _ columns: Int) throws -> Tensor {
+      let bytes = try file.map(payload.offset..<payload.offset + payload.byteCount)
+      tensors.append((bytes, payload))
+      return try Tensor(dtype: dtype, shape: [view.rows, columns], bytes: bytes)
+    }
+    return IntegerBase(
+      grid: grid, rows: view.rows, columns: view.columns,
+      codes: try tensor(codes, .u8, encoder.codeBytesPerRow),
+      scales: try tensor(scales, grid.scaleType, encoder.scalesPerRow),
+      zeros: try zeros.map { try tensor($0, .u8, encoder.zeroBytesPerRow) })
+  }
+
+  /// The payload behind one of the base's tensors.
+  func payload(of tensor: Tensor) -> PartPayload {
+    guard let found = tensors.first(where: { $0.bytes === tensor.bytes }) else {
+      preconditionFailure("a part that is not one of the base's payloads")
+    }
+    return found.payload
   }
 }

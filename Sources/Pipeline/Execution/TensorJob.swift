@@ -85,13 +85,12 @@ struct TensorJob {
     try source.read(tensor, rows: 0..<tensor.shape.rows, into: raw)
     let sourceHash = hashing ? SHA256.hexadecimal(of: UnsafeRawBufferPointer(raw)) : nil
     let values = [Float](unsafeUninitializedCapacity: tensor.shape.elementCount) {
-      FloatConversion.decode(UnsafeRawBufferPointer(raw), as: tensor.dtype, into: .init(rebasing: $0[0..<tensor.shape.elementCount]))
+      let target = UnsafeMutableBufferPointer(rebasing: $0[0..<tensor.shape.elementCount])
+      FloatConversion.decode(UnsafeRawBufferPointer(raw), as: tensor.dtype, into: target)
       $1 = tensor.shape.elementCount
     }
-    if let index = values.firstIndex(where: { !$0.isFinite }) {
-      throw PipelineError.nonFinite(file: source.path, tensor: tensor.name, index: index)
-    }
-    let original = compression.view.matrix(fromSource: values)
+    if let index = values.firstIndex(where: { !$0.isFinite }) { throw nonFinite(at: index) }
+    let original = compression.view.matrix(from: values)
     let weight = try StageRunner.run(original, compression, pool: .serial)
     guard !interruption.isRequested else { throw PipelineError.interrupted(folder: workFolder) }
     let encoded = weight.encodedParts()
@@ -122,6 +121,10 @@ struct TensorJob {
     return Outcome(
       content: .weight(attributes: attributes(encoded.attributes), datasets: datasets),
       sourceHash: sourceHash, error: sums, notes: compression.notes)
+  }
+
+  func nonFinite(at index: Int) -> PipelineError {
+    .nonFinite(file: source.path, tensor: tensor.name, index: index)
   }
 
   /// The attributes of a weight's group: what the parts say, and what the source said.

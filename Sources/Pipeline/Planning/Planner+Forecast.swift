@@ -86,7 +86,8 @@ enum StageForecast {
     for stage in compression.stages {
       switch stage {
       case .quantize(let scheme):
-        let candidates: Double = scheme.clip == .none ? 1 : 40
+        let candidates: Double =
+          if case .meanSquare(let steps, _) = scheme.clip { Double(steps) / 2 } else { 1 }
         seconds += rows * columns * 4 / 1.2e9 * candidates
       case .lowRank: seconds += 16 * rows * columns * min(rows, columns) / 40e9
       case .prune, .outliers, .channelScale: seconds += rows * columns / 2e8

@@ -55,7 +55,7 @@ enum StageResolver {
         try IntegerScheme(
           bits: options.bits, symmetric: options.symmetric, granularity: granularity,
           scaleType: options.scales.dtype,
-          clip: options.clip == .mse ? .defaultSearch : .none))
+          clip: options.clip == .mse ? .meanSquare() : .none))
     } catch {
       throw .stage(file: recipe.file, tensor: tensor, reason: "\(error)")
     }
