@@ -17,7 +17,7 @@ struct MalformedTests {
       - quantize: {method: rtn, bits: 4, group: channel, symmetric: false}
     overrides:
       - targets: ["a.*"]
-        stages: [{prune: *p}, {prune: {<<: *p, sparsity: 0.5}}]
+        stages: [{prune: *p}, {prune: {<<: *p, pattern: 1:4}}]
       - targets: ["b.*"]
         set: {quantize: {bits: 8}}
 
@@ -40,6 +40,9 @@ struct MalformedTests {
     expectErrors(
       "version: 1\n---\n1️⃣name: x\n".replacingOccurrences(of: "---\n1️⃣", with: "1️⃣---\n"),
       "1️⃣error: the YAML is malformed: but found another document")
+    expectErrors(
+      "version: 1\nname: 1️⃣!!int x\nstages: [{quantize: {method: rtn, bits: 4}}]\n",
+      "1️⃣error: tags have no meaning in a recipe, found 'tag:yaml.org,2002:int'")
     expectErrors("1️⃣[1]: 2\n", "1️⃣error: a key must be a word, found a list or a mapping")
   }
 
@@ -78,7 +81,7 @@ struct MalformedTests {
     let text = "#" + String(repeating: "x", count: RecipeParser.maximumBytes)
     #expect(
       messages(text) == [
-        "r.yaml:1:1: error: the file has 1048577 bytes; a recipe has at most 1048576"
+        "r.yaml:1:1: error: the file is too large; a recipe has at most 1048576 bytes"
       ])
   }
 
@@ -123,6 +126,24 @@ struct MalformedTests {
     if depth == 100 { #expect(found.first?.contains("more than 64 levels") == true, "\(found)") }
   }
 
+  @Test func deepChainsOfAliasesAreRefused() {
+    var text = "a0: &a0 x\n"
+    for level in 1...18 {
+      let open = String(repeating: "[", count: 900), close = String(repeating: "]", count: 900)
+      text += "a\(level): &a\(level) \(open)*a\(level - 1)\(close)\n"
+    }
+    #expect(messages(text).first?.contains("values nest more than 64 levels deep") == true)
+  }
+
+  @Test func missingFilesAreNamed() {
+    #expect(
+      throws: RecipeErrors([
+        RecipeDiagnostic(
+          file: "no/such.yaml", position: .none, message: "the recipe does not exist")
+      ])
+    ) { try RecipeParser.parse(file: "no/such.yaml") }
+  }
+
   @Test func aliasesAndMergeKeysWork() throws {
     let parsed = try RecipeParser.parse(text: Self.validMerge, file: "r.yaml")
     #expect(
@@ -142,6 +163,7 @@ struct MalformedTests {
 
   @Test func truncationsAndMutationsNeverCrash() {
     let bytes = Array(Self.valid.utf8)
+    #expect(messages(Self.valid) == ["accepted"])
     for count in 0..<bytes.count {
       _ = try? RecipeParser.parse(bytes: Array(bytes.prefix(count)), file: "r.yaml")
     }

@@ -22,8 +22,7 @@ struct PresetTests {
     let files = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
     #expect(files.count >= Preset.all.count)
     for file in files where file.hasSuffix(".yaml") {
-      let data = try Data(contentsOf: URL(fileURLWithPath: folder + "/" + file))
-      let recipe = try RecipeParser.parse(bytes: Array(data), file: file)
+      let recipe = try RecipeParser.parse(file: folder + "/" + file)
       #expect(recipe.warnings.isEmpty && recipe.name + ".yaml" == file)
     }
   }

@@ -18,11 +18,14 @@ extension DeclaredBlock {
       return nil
     }
     var given: Set<String> = []
+    var misspelt: Set<String> = []
     var chosen: [String: String] = [:]
     for entry in entries {
       guard let option = Self.options.first(where: { $0.name == entry.key }) else {
-        sink.unknown(
-          "key", entry.key, of: owner, known: Self.options.map(\.name), at: entry.position)
+        let names = Self.options.map(\.name)
+        sink.unknown("key", entry.key, of: owner, known: names, at: entry.position)
+        // A misspelt key is one mistake, not a missing key as well.
+        if let meant = EditDistance.nearest(to: entry.key, among: names) { misspelt.insert(meant) }
         continue
       }
       given.insert(entry.key)
@@ -37,7 +40,9 @@ extension DeclaredBlock {
       }
       option.read(entry.value, owner, &self, &sink)
     }
-    if complete { Self.reportMissing(given, owner: owner, at: value.position, &sink) }
+    if complete {
+      Self.reportMissing(given.union(misspelt), owner: owner, at: value.position, &sink)
+    }
     return given
   }
 

@@ -72,9 +72,13 @@ extension OptionCodec where Value == Double {
         "type": "number", "minimum": JSONValue(range.lowerBound),
         "maximum": JSONValue(range.upperBound),
       ],
-      expected: "a number from \(range.lowerBound) to \(range.upperBound)",
+      expected: "a number from \(shown(range.lowerBound)) to \(shown(range.upperBound))",
       decode: { value in value.number.flatMap { range.contains($0) ? $0 : nil } },
       encode: { JSONValue($0 == 0 ? 0.0 : $0) })
+  }
+
+  private static func shown(_ bound: Double) -> String {
+    Int(exactly: bound).map(String.init) ?? "\(bound)"
   }
 
   /// A number strictly between 0 and 1.

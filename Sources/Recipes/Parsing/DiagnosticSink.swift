@@ -23,7 +23,7 @@ struct DiagnosticSink: Sendable {
     _ noun: String, _ name: String, of owner: String, known: [String], at position: SourcePosition
   ) {
     error(
-      at: position, "unknown \(noun) '\(name)' in \(owner)",
+      at: position, "unknown \(noun) '\(YAMLValue.shortened(name))' in \(owner)",
       suggestion: EditDistance.nearest(to: name, among: known),
       note: "known \(noun)s: \(known.joined(separator: ", "))")
   }

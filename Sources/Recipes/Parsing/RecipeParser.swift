@@ -1,6 +1,8 @@
+import Foundation
+
 /// Reads recipe files.
 public enum RecipeParser {
-  /// Larger files are refused unread.
+  /// Larger files are refused.
   public static let maximumBytes = 1 << 20
 
   /// The recipe that a text holds.
@@ -28,6 +30,25 @@ public enum RecipeParser {
     recipe.file = file
     recipe.warnings = sink.sorted
     return recipe
+  }
+
+  /// The recipe that a file holds.
+  ///
+  /// - Throws: all that is wrong with the file, each at its line and column.
+  public static func parse(file path: String) throws(RecipeErrors) -> Recipe {
+    let bytes: [UInt8]
+    do {
+      let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+      defer { try? handle.close() }
+      bytes = try Array(handle.read(upToCount: maximumBytes + 1) ?? Data())
+    } catch {
+      let reason =
+        FileManager.default.fileExists(atPath: path) ? "can't be read" : "does not exist"
+      throw RecipeErrors([
+        RecipeDiagnostic(file: path, position: .none, message: "the recipe \(reason)")
+      ])
+    }
+    return try parse(bytes: bytes, file: path)
   }
 
   /// A patch of a stage that the recipe has nowhere would do nothing, silently.

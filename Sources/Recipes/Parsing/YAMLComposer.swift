@@ -12,7 +12,7 @@ enum YAMLComposer {
     guard bytes.count <= RecipeParser.maximumBytes else {
       sink.error(
         at: start,
-        "the file has \(bytes.count) bytes; a recipe has at most \(RecipeParser.maximumBytes)")
+        "the file is too large; a recipe has at most \(RecipeParser.maximumBytes) bytes")
       return nil
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
@@ -44,8 +44,7 @@ enum YAMLComposer {
 /// Where bytes stop being UTF-8.
 enum UTF8Check {
   static func firstFault(_ bytes: [UInt8]) -> SourcePosition {
-    // The longest valid prefix, by halving: validity of a prefix is monotone but for a cut
-    // character, which a repair makes visible as U+FFFD.
+    // The repair puts U+FFFD where the first fault is; before it every byte stays.
     let repaired = String(decoding: bytes, as: UTF8.self)
     var position = SourcePosition(line: 1, column: 1)
     var offset = 0

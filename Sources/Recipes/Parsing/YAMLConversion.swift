@@ -24,9 +24,13 @@ struct YAMLConversion {
       sink.error(at: position, "values nest more than \(YAMLComposer.maximumDepth) levels deep")
       return nil
     }
+    if let tag = Self.tag(of: node) {
+      sink.error(
+        at: position, "tags have no meaning in a recipe, found '\(YAMLValue.shortened(tag))'")
+    }
     switch node {
     case .scalar(let scalar):
-      let quoted = scalar.style != .plain && scalar.style != .any
+      let quoted = scalar.style != .plain || scalar.tag.description == Self.textTag
       return YAMLValue(.scalar(scalar.string, quoted: quoted), at: position)
     case .sequence(let sequence):
       var elements: [YAMLValue] = []
@@ -76,6 +80,21 @@ struct YAMLConversion {
       sink.error(at: position, "'<<' merges mappings, found \(value.described)")
       return []
     }
+  }
+
+  private static let textTag = "tag:yaml.org,2002:str"
+
+  /// The tag that the text gives a node; nil for none and for that of texts, which Yams gives to
+  /// every quoted scalar.
+  private static func tag(of node: Node) -> String? {
+    let tag: Tag
+    switch node {
+    case .scalar(let scalar): tag = scalar.tag
+    case .sequence(let sequence): tag = sequence.tag
+    case .mapping(let mapping): tag = mapping.tag
+    case .alias: return nil
+    }
+    return ["", "!", textTag].contains(tag.description) ? nil : tag.description
   }
 
   private static func position(of node: Node) -> SourcePosition {

@@ -97,11 +97,11 @@ struct YAMLValue: Sendable {
   }
 
   /// A text that fits into a message, without what would break its line.
-  static func shortened(_ text: String) -> String {
+  static func shortened(_ text: String, to limit: Int = 60) -> String {
     var shown = ""
-    for scalar in text.unicodeScalars.prefix(60) {
+    for scalar in text.unicodeScalars.prefix(limit) {
       shown.unicodeScalars.append(scalar.properties.generalCategory == .control ? " " : scalar)
     }
-    return text.unicodeScalars.count > 60 ? shown + "…" : shown
+    return text.unicodeScalars.count > limit ? shown + "…" : shown
   }
 }

@@ -7,6 +7,7 @@ extension Recipe {
     let selectors = (targets ?? []) + ignore + overrides.flatMap(\.targets)
     var advisor = SelectorAdvisor(names: names)
     return selectors.compactMap { selector in
+      let text = YAMLValue.shortened(selector.text, to: 200)
       var exhausted: String?
       for name in names {
         switch selector.outcome(name) {
@@ -19,12 +20,12 @@ extension Recipe {
       if let exhausted {
         return RecipeDiagnostic(
           file: file, position: selector.position,
-          message: "selector '\(selector.text)' gives up on '\(exhausted)': it backtracks too much",
+          message: "selector '\(text)' gives up on '\(exhausted)': it backtracks too much",
           note: "use simpler repetitions")
       }
       return RecipeDiagnostic(
         file: file, position: selector.position,
-        message: "selector '\(selector.text)' matches no tensor",
+        message: "selector '\(text)' matches no tensor",
         suggestion: advisor.suggestion(for: selector),
         note: "\(names.count) tensors, 'pith inspect' lists them")
     }.sorted { $0.position < $1.position }

@@ -58,7 +58,8 @@ extension QuantizeOptions: StageOptions {
       "group", \.group, .group,
       """
       How many inputs of an output channel share a scale. Where it does not divide the width, the \
-      largest power of two below it that does (see `strict_groups`).
+      largest power of two below it that does, but not below 16; then each channel has one scale \
+      (`strict_groups: true` makes it an error).
       """),
     .optional(
       "symmetric", \.symmetric, .boolean,
