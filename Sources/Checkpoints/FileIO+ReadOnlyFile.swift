@@ -14,7 +14,7 @@ public final class ReadOnlyFile: Sendable {
   public let path: String
   /// The bytes that the file had when it was opened.
   public let size: Int
-  private let descriptor: Int32
+  let descriptor: Int32
 
   /// Opens a regular file.
   ///
