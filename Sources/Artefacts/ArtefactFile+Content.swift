@@ -62,7 +62,7 @@ extension ArtefactFile {
     let encoded = EncodedWeight(
       attributes: group.attributes,
       parts: try datasets(of: group).map { path, dataset in
-        EncodedPart(path: path, tensor: try tensor(dataset), attributes: dataset.attributes)
+        EncodedWeight.Part(path: path, tensor: try tensor(dataset), attributes: dataset.attributes)
       })
     do {
       return try CompressedWeight(decoding: encoded)
@@ -89,9 +89,9 @@ extension ArtefactFile {
   /// The metadata of the dense checkpoint that the artefact decodes to.
   public var denseMetadata: CheckpointMetadata {
     var metadata = CheckpointMetadata()
-    metadata.strings = header.sourceMetadata
+    // Under their file names companions' texts become files of a folder, or stay in one file.
+    metadata.strings = header.sourceMetadata.merging(header.companions) { $1 }
     metadata.configuration = header.configuration
-    metadata.companionTexts = header.companions
     return metadata
   }
 }

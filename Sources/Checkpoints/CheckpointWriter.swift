@@ -10,17 +10,19 @@ public enum CheckpointWriter {
   ///   - maximumShardBytes: in a folder, the most bytes of one file.
   public static func create(
     path: String, tensors: [TensorDescription], metadata: CheckpointMetadata,
-    maximumShardBytes: Int? = nil
+    maximumShardBytes: Int = 5_000_000_000
   ) throws(CheckpointError) -> any TensorSink {
-    switch path.split(separator: ".").last?.lowercased() {
-    case "h5", "hdf5":
-      return try HDF5Sink(path: path, tensors: tensors, metadata: metadata)
-    case "safetensors":
+    switch try ConversionTarget(path: path) {
+    case .hdf5:
+      return try HDF5Sink(
+        path: path, tensors: tensors.map { HDF5SinkTensor($0) },
+        attributes: try CheckpointConversion.attributes(
+          try metadata.embedded().strings, target: path))
+    case .safetensors:
       return try SafetensorsSink(path: path, tensors: tensors, strings: metadata.strings)
-    default:
+    case .folder:
       return try ModelFolderSink(
-        path: path, tensors: tensors, metadata: metadata,
-        maximumShardBytes: maximumShardBytes ?? 5_000_000_000)
+        path: path, tensors: tensors, metadata: metadata, maximumShardBytes: maximumShardBytes)
     }
   }
 }

@@ -27,15 +27,22 @@ struct ConvertCommand: ParsableCommand {
     let source = try CheckpointOpener.open(input)
     try OutputCheck.mayWrite(output, force: force, inputs: [input])
     let printer = ProgressPrinter(quiet: false, showsTensors: false)
-    let sink = try CheckpointWriter.create(
-      path: output, tensors: source.tensors.map { ($0.name, $0.dtype, $0.shape) },
-      metadata: source.metadata, maximumShardBytes: shardBytes?.bytes)
-    let total = source.tensors.reduce(0) { $0 + $1.byteCount }
-    try CheckpointConversion.convert(source, to: sink) { done, name in
-      printer.report(.progress(done: done, total: total, current: name))
+    let report = try CheckpointConversion.convert(
+      source, toPath: output, maximumShardBytes: shardBytes?.bytes ?? 5_000_000_000
+    ) { step in
+      printer.report(
+        .progress(done: step.bytesDone, total: step.bytesTotal, current: step.tensor))
     }
-    try sink.finish()
     printer.finish()
-    print("written: \(output), \(source.tensors.count) tensors, \(Format.bytes(total))")
+    print("written: \(output), \(report.tensorCount) tensors, \(Format.bytes(report.byteCount))")
+    if !report.companionsLeftOut.isEmpty {
+      StandardError.write(
+        "warning: not carried along: \(report.companionsLeftOut.joined(separator: ", "))")
+    }
+    if !report.attributesLeftOut.isEmpty {
+      StandardError.write(
+        "warning: safetensors has no place for the attributes of "
+          + "\(report.attributesLeftOut.count) tensors")
+    }
   }
 }

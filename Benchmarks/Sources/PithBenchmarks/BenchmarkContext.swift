@@ -29,7 +29,9 @@ final class BenchmarkContext {
     let rows = mebibytes << 20 / (tensors * columns * 4)
     let names = (0..<tensors).map { "model.layers.\($0).mlp.up_proj.weight" }
     let sink = try CheckpointWriter.create(
-      path: path, tensors: names.map { ($0, .f32, Shape([rows, columns])) },
+      path: path, tensors: names.map {
+        TensorDescription(name: $0, dtype: .f32, shape: Shape([rows, columns]), storage: .empty)
+      },
       metadata: CheckpointMetadata())
     let values = Philox(seed: 1).normals(count: rows * columns, purpose: .sketch)
     for name in names {

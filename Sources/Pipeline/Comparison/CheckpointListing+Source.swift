@@ -26,7 +26,7 @@ extension CheckpointListing {
 extension CheckpointListing.Statistics {
   init(_ statistics: TensorStatistics) {
     self.init(
-      minimum: statistics.minimum, maximum: statistics.maximum, mean: statistics.mean,
+      minimum: statistics.minimum ?? .nan, maximum: statistics.maximum ?? .nan, mean: statistics.mean,
       standardDeviation: statistics.standardDeviation, zeroFraction: statistics.zeroFraction,
       nonFiniteCount: statistics.nonFiniteCount)
   }

@@ -8,10 +8,12 @@ public enum Decompression {
   /// The tensors that the dense checkpoint will hold, in the artefact's order.
   public static func layout(
     of artefact: ArtefactFile
-  ) throws -> [(name: String, dtype: DType, shape: Shape)] {
+  ) throws -> [TensorDescription] {
     try artefact.names.map { name in
       let content = try artefact.content(of: name)
-      return (name, content.sourceType, content.sourceShape)
+      return TensorDescription(
+        name: name, dtype: content.sourceType, shape: content.sourceShape,
+        storage: .empty, sharesStorageWith: nil)
     }
   }
 

@@ -23,7 +23,7 @@ enum StageRunner {
       case .prune(.fraction(let fraction)):
         weight = try MagnitudePruning.prune(weight, sparsity: fraction)
       case .prune(.keeping(let kept, let of)):
-        weight = try MagnitudePruning.prune(weight, keeping: kept, of: of)
+        weight = try MagnitudePruning.prune(weight, pattern: KeepPattern(keep: kept, of: of))
       case .lowRank(.weight, let rank, let type):
         weight = try PlainSVD.decompose(weight, original: original, rank: rank, factorType: type)
       case .lowRank(.error, let rank, let type):
