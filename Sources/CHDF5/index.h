@@ -11,16 +11,7 @@
 //   X kind name reason             nothing more: the walk failed
 //   E                              the end
 #pragma once
-#include "child.h"
-
-/// More objects, deeper nests or larger attributes than any checkpoint has.
-enum {
-  pith_index_depth = 256,
-  pith_index_objects = 1 << 20,
-  pith_index_name_bytes = 1 << 12,
-  pith_index_attribute_bytes = 1 << 27,
-  pith_index_total_bytes = 1 << 29,
-};
+#include "attributes.h"
 
 typedef struct {
   pith_child_pipe pipe;
@@ -57,100 +48,6 @@ static inline int pith_index_is_new(pith_index *index, uint64_t address) {
   index->seen[slot] = address;
   index->seen_count += 1;
   return 1;
-}
-
-// MARK: Attributes
-
-/// Sends an attribute's texts; 0 when they cannot be read.
-static inline int pith_index_texts(
-    pith_index *index, hid_t attribute, hid_t type, hid_t space, size_t count) {
-  if (H5Tis_variable_str(type) > 0) {
-    char **texts = (char **)calloc(count ? count : 1, sizeof(char *));
-    if (!texts || H5Aread(attribute, type, texts) < 0) {
-      free(texts);
-      return 0;
-    }
-    for (size_t item = 0; item < count; item += 1)
-      pith_child_put_text(&index->pipe, texts[item] ? texts[item] : "",
-                          texts[item] ? strlen(texts[item]) : 0);
-    H5Dvlen_reclaim(type, space, H5P_DEFAULT, texts);
-    free(texts);
-    return 1;
-  }
-  size_t size = H5Tget_size(type);
-  char *texts = (char *)malloc(count * size + 1);
-  if (!texts || H5Aread(attribute, type, texts) < 0) {
-    free(texts);
-    return 0;
-  }
-  int padded_with_spaces = H5Tget_strpad(type) == H5T_STR_SPACEPAD;
-  for (size_t item = 0; item < count; item += 1) {
-    const char *text = texts + item * size;
-    size_t length = strnlen(text, size);
-    while (padded_with_spaces && length > 0 && text[length - 1] == ' ') length -= 1;
-    pith_child_put_text(&index->pipe, text, length);
-  }
-  free(texts);
-  return 1;
-}
-
-/// Sends one attribute.
-static inline herr_t pith_index_attribute(
-    hid_t object, const char *name, const H5A_info_t *info, void *data) {
-  (void)info;
-  pith_index *index = (pith_index *)data;
-  if (strlen(name) > pith_index_name_bytes) pith_child_fail(&index->pipe, 'N', "");
-  hid_t attribute = H5Aopen(object, name, H5P_DEFAULT);
-  hid_t type = attribute < 0 ? -1 : H5Aget_type(attribute);
-  hid_t space = attribute < 0 ? -1 : H5Aget_space(attribute);
-  if (type < 0 || space < 0) pith_child_fail(&index->pipe, 'A', name);
-
-  H5T_class_t class_ = H5Tget_class(type);
-  H5S_class_t extent = H5Sget_simple_extent_type(space);
-  hssize_t points = H5Sget_simple_extent_npoints(space);
-  size_t size = H5Tget_size(type);
-  if (points < 0 || size == 0) pith_child_fail(&index->pipe, 'A', name);
-  size_t count = (size_t)points;
-  if (count > pith_index_attribute_bytes / size || count > pith_index_attribute_bytes / 8)
-    pith_child_fail(&index->pipe, 'B', name);
-
-  char kind = '-';
-  if (extent == H5S_NULL) kind = '-';
-  else if ((class_ == H5T_INTEGER || class_ == H5T_ENUM) && size <= 8) kind = 'i';
-  else if (class_ == H5T_FLOAT && size <= 8) kind = 'd';
-  else if (class_ == H5T_STRING) kind = 's';
-  if (class_ == H5T_INTEGER && size == 8 && H5Tget_sign(type) == H5T_SGN_NONE) kind = 'u';
-
-  void *numbers = NULL;
-  if (kind == 'i' || kind == 'u' || kind == 'd') {
-    hid_t memory = kind == 'i' ? H5T_NATIVE_INT64
-                               : kind == 'u' ? H5T_NATIVE_UINT64 : H5T_NATIVE_DOUBLE;
-    numbers = calloc(count ? count : 1, 8);
-    if (!numbers || H5Aread(attribute, memory, numbers) < 0)
-      pith_child_fail(&index->pipe, 'A', name);
-  }
-  pith_child_put8(&index->pipe, 'A');
-  pith_child_put_text(&index->pipe, name, strlen(name));
-  pith_child_put8(&index->pipe, (uint8_t)kind);
-  pith_child_put8(&index->pipe, extent == H5S_SCALAR);
-  pith_child_put64(&index->pipe, kind == '-' ? 0 : count);
-  if (numbers) pith_child_put(&index->pipe, numbers, count * 8);
-  free(numbers);
-  if (kind == 's' && !pith_index_texts(index, attribute, type, space, count)) {
-    // The record is begun; the parent sees that it is cut short by the error record's absence.
-    pith_child_flush(&index->pipe);
-    _exit(4);
-  }
-  H5Sclose(space);
-  H5Tclose(type);
-  H5Aclose(attribute);
-  return 0;
-}
-
-static inline void pith_index_attributes(pith_index *index, hid_t object, const char *name) {
-  hsize_t position = 0;
-  if (H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, &position, pith_index_attribute, index) < 0)
-    pith_child_fail(&index->pipe, 'A', name);
 }
 
 // MARK: Datasets
@@ -247,7 +144,7 @@ static inline void pith_index_dataset(pith_index *index, hid_t dataset, const ch
       snprintf(filters + used, sizeof filters - used, "%s!%d", used ? ", " : "", (int)code);
   }
   pith_child_put_text(pipe, filters, strlen(filters));
-  pith_index_attributes(index, dataset, name);
+  pith_index_attributes(pipe, dataset);
   H5Pclose(list);
   H5Sclose(space);
   H5Tclose(type);
@@ -354,7 +251,7 @@ static inline void pith_index_group(
   pith_child_put8(pipe, 'G');
   pith_child_put_text(pipe, name, strlen(name));
   pith_child_put64(pipe, address);
-  pith_index_attributes(index, group, name);
+  pith_index_attributes(pipe, group);
 
   unsigned order = 0;
   hid_t list = H5Gget_create_plist(group);

@@ -4,6 +4,7 @@ public enum HDF5Problem: Sendable, Hashable {
   case empty
   case notHDF5(looksLike: FileSignature?)
   case unreadable(object: String, reason: String)
+  case unreadableAttribute(object: String, attribute: String, reason: String)
   case crashesLibrary(signal: Int32)
   case takesTooLong(seconds: Double)
   case takesTooMuchMemory
@@ -42,7 +43,8 @@ extension HDF5Problem: CustomStringConvertible {
   /// The sentence that follows the file's name.
   public var description: String {
     switch self {
-    case .empty, .notHDF5, .unreadable, .crashesLibrary, .takesTooLong, .takesTooMuchMemory,
+    case .empty, .notHDF5, .unreadable, .unreadableAttribute, .crashesLibrary, .takesTooLong,
+      .takesTooMuchMemory,
       .cannotStartReader:
       fileSentence
     case .externalLink, .nestedTooDeeply, .tooManyObjects, .attributeTooLarge, .invalidName,
@@ -62,6 +64,12 @@ extension HDF5Problem: CustomStringConvertible {
       "is not HDF5: the signature is missing at bytes 0, 512, 1024, …; is it a checkpoint at all?"
     case .unreadable(let object, let reason):
       "is damaged: \(Self.named(object)) cannot be read"
+        + (reason.isEmpty ? "" : " (libhdf5: \(reason))")
+        + (reason.contains("version")
+          ? "; was it written by a newer HDF5? Write it again with the format of 1.10 or older"
+          : "; fetch or write it again")
+    case .unreadableAttribute(let object, let attribute, let reason):
+      "is damaged: the attribute '\(attribute)' of \(Self.named(object)) cannot be read"
         + (reason.isEmpty ? "" : " (libhdf5: \(reason))") + "; fetch or write it again"
     case .crashesLibrary(let signal):
       "makes the HDF5 library crash (signal \(signal)): it is damaged or hostile; "

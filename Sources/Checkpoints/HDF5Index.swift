@@ -71,6 +71,7 @@ struct HDF5IndexParser {
     case "P": return refuse(.nestedTooDeeply(limit: pith_index_depth))
     case "M": return refuse(.tooManyObjects(limit: pith_index_objects))
     case "B": return refuse(.attributeTooLarge(object: current, attribute: name))
+    case "A": return refuse(.unreadableAttribute(object: current, attribute: name, reason: reason))
     case "N": return refuse(.invalidName(group: current))
     default: return refuse(.unreadable(object: path, reason: reason))
     }

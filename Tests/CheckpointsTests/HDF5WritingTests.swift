@@ -79,7 +79,8 @@ struct HDF5WritingTests {
   func deterministic() throws {
     try SharedFiles.withTemporaryFolder { folder in
       try write(to: folder + "/1.h5")
-      // Something else in between, so that leftover memory would show.
+      // Another second and something else in between, so that times and leftover memory would show.
+      usleep(1_100_000)
       _ = try HDF5Sink(
         path: folder + "/x.h5", tensors: [HDF5SinkTensor(name: "q", dtype: .u8, shape: [99])],
         attributes: ["noise": .string(String(repeating: "noise", count: 9999))])
