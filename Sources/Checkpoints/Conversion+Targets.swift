@@ -65,7 +65,7 @@ extension CheckpointConversion {
     return report
   }
 
-  private static func attributes(
+  static func attributes(
     _ strings: [String: String], target: String
   ) throws(CheckpointError) -> [String: AttributeValue] {
     for (key, text) in strings {
