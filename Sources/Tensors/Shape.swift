@@ -9,17 +9,20 @@ public struct Shape: Sendable, Hashable, CustomStringConvertible {
 
   /// A shape whose extents were read from a file.
   ///
+  /// The extents other than 0 must have a product that fits, even beside a 0, so that the sizes
+  /// of rows and parts cannot overflow either.
+  ///
   /// - Throws: `TensorsError.negativeExtent` or `.elementCountOverflows`.
   public init(checking dimensions: [Int]) throws(TensorsError) {
     var count = 1
     for extent in dimensions {
       guard extent >= 0 else { throw .negativeExtent(dimensions) }
-      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      let (product, overflow) = count.multipliedReportingOverflow(by: max(extent, 1))
       guard !overflow else { throw .elementCountOverflows(dimensions) }
       count = product
     }
     self.dimensions = dimensions
-    self.elementCount = count
+    self.elementCount = dimensions.contains(0) ? 0 : count
   }
 
   /// A shape that is known to be valid; a negative extent or an overflow is a bug of the caller.
