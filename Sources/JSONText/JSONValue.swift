@@ -15,21 +15,36 @@ public enum JSONValue: Sendable, Hashable {
 /// The members of a JSON object, in order; keys are unique.
 public struct JSONObject: Sendable, Hashable {
   public private(set) var members: [(key: String, value: JSONValue)] = []
-  private var index: [String: Int] = [:]
+  private var index: [Key: Int] = [:]
 
   public init() {}
 
   /// The value of a key; assigning nil removes nothing, assigning a value replaces or appends.
   public subscript(key: String) -> JSONValue? {
-    get { index[key].map { members[$0].value } }
+    get { index[Key(text: key)].map { members[$0].value } }
     set {
       guard let newValue else { return }
-      if let position = index[key] {
+      if let position = index[Key(text: key)] {
         members[position].value = newValue
       } else {
-        index[key] = members.count
+        index[Key(text: key)] = members.count
         members.append((key, newValue))
       }
+    }
+  }
+
+  /// A key compared byte by byte.
+  ///
+  /// `String` compares by canonical equivalence, so "é" in one scalar and in two would be one key;
+  /// a tokenizer's vocabulary holds both.
+  private struct Key: Hashable, Sendable {
+    let text: String
+
+    static func == (left: Key, right: Key) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
+
+    func hash(into hasher: inout Hasher) {
+      var text = text
+      text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
     }
   }
 
