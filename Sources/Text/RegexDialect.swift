@@ -27,6 +27,13 @@ enum RegexDialect {
       if scalar == "\\", let next {
         result.append(contentsOf: try escape(next, inClass: inClass, refuse))
         position += 2
+        // The braces of \p{…} and \x{…} are none of a quantifier's.
+        if position < scalars.count, scalars[position] == "{", "pPx".unicodeScalars.contains(next),
+          let end = scalars[position...].firstIndex(of: "}")
+        {
+          result.append(contentsOf: scalars[position...end])
+          position = end + 1
+        }
         continue
       }
       if inClass {
