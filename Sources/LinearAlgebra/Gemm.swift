@@ -1,0 +1,92 @@
+import Tensors
+
+/// Matrix products, cut into tiles of the result that a pool's workers share out.
+///
+/// The tiles' borders depend on the extents alone, so that the result has the same bits with any
+/// number of workers.
+public enum Gemm {
+  /// Rows and columns of the result that one tile covers.
+  static let tileRows = 256
+  static let tileColumns = 512
+
+  /// The operand's extents after an optional transposition.
+  static func extents<S>(_ matrix: Matrix<S>, transposed: Bool) -> (rows: Int, columns: Int) {
+    transposed ? (matrix.columns, matrix.rows) : (matrix.rows, matrix.columns)
+  }
+
+  /// op(left) · op(right).
+  ///
+  /// - Throws: `LinearAlgebraError.sizesDisagree` or `.tooLarge`.
+  public static func product<S: BLASScalar>(
+    _ left: Matrix<S>, transposed transposeLeft: Bool = false, _ right: Matrix<S>,
+    transposed transposeRight: Bool = false, pool: WorkerPool = .serial
+  ) throws -> Matrix<S> {
+    let (m, k) = extents(left, transposed: transposeLeft)
+    let (inner, n) = extents(right, transposed: transposeRight)
+    guard k == inner else {
+      throw LinearAlgebraError.sizesDisagree(
+        routine: "Gemm.product", left: "\(m) × \(k)", right: "\(inner) × \(n)")
+    }
+    guard m > 0, n > 0, k > 0 else { return Matrix(rows: m, columns: n, repeating: 0) }
+    _ = try Workspace.extents("Gemm.product", rows: max(m, k), columns: max(n, k))
+    return try Matrix(rows: m, columns: n) { target in
+      try left.values.withUnsafeBufferPointer { leftValues in
+        try right.values.withUnsafeBufferPointer { rightValues in
+          // Disjoint tiles of the result, shared operands: no two workers write to one place.
+          nonisolated(unsafe) let result = target.baseAddress
+          nonisolated(unsafe) let (leftBase, rightBase) = (
+            leftValues.baseAddress, rightValues.baseAddress
+          )
+          let (lda, ldb) = (left.columns, right.columns)
+          let across = (n + tileColumns - 1) / tileColumns
+          try pool.forEach((m + tileRows - 1) / tileRows * across) { (tile: Int) throws -> Void in
+            guard let a = leftBase, let b = rightBase, let c = result else { return }
+            let row = tile / across * tileRows
+            let column = tile % across * tileColumns
+            BLAS.gemm(
+              m: min(tileRows, m - row), n: min(tileColumns, n - column), k: k, alpha: 1,
+              a: a + (transposeLeft ? row : row * lda), lda: lda, transposeA: transposeLeft,
+              b: b + (transposeRight ? column * ldb : column), ldb: ldb,
+              transposeB: transposeRight, beta: 0, c: c + row * n + column, ldc: n)
+          }
+        }
+      }
+    }
+  }
+
+  /// op(left) · op(right) by three plain loops, each sum in order in f64.
+  public static func reference<S: BLASScalar>(
+    _ left: Matrix<S>, transposed transposeLeft: Bool = false, _ right: Matrix<S>,
+    transposed transposeRight: Bool = false
+  ) -> Matrix<S> {
+    let (m, k) = extents(left, transposed: transposeLeft)
+    let (inner, n) = extents(right, transposed: transposeRight)
+    precondition(k == inner, "\(m) × \(k) times \(inner) × \(n)")
+    var result = Matrix<S>(rows: m, columns: n, repeating: 0)
+    for row in 0..<m {
+      for column in 0..<n {
+        var sum = 0.0
+        for index in 0..<k {
+          let a = transposeLeft ? left[index, row] : left[row, index]
+          let b = transposeRight ? right[column, index] : right[index, column]
+          sum += Double(a) * Double(b)
+        }
+        result[row, column] = S(sum)
+      }
+    }
+    return result
+  }
+}
+
+extension Matrix where Element: BLASScalar {
+  /// op(self) · op(other), tiled over a pool; the same bits with any number of workers.
+  ///
+  /// - Throws: `LinearAlgebraError.sizesDisagree` or `.tooLarge`.
+  public func multiplied(
+    by other: Matrix, transposeSelf: Bool = false, transposeOther: Bool = false,
+    pool: WorkerPool = .serial
+  ) throws -> Matrix {
+    try Gemm.product(
+      self, transposed: transposeSelf, other, transposed: transposeOther, pool: pool)
+  }
+}
