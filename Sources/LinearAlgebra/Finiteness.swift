@@ -3,11 +3,15 @@ import Tensors
 /// The check that comes before every decomposition: LAPACK hangs or returns garbage on NaN.
 public enum Finiteness {
   /// The index of the first NaN or infinity, nil when every number is finite.
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
   public static func firstNonFinite<S: BinaryFloatingPoint>(_ values: [S]) -> Int? {
     values.withUnsafeBufferPointer { firstNonFinite($0) }
   }
 
   /// The index of the first NaN or infinity, nil when every number is finite.
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
   public static func firstNonFinite<S: BinaryFloatingPoint>(
     _ values: UnsafeBufferPointer<S>
   ) -> Int? {

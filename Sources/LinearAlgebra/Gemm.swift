@@ -17,6 +17,8 @@ public enum Gemm {
   /// op(left) · op(right).
   ///
   /// - Throws: `LinearAlgebraError.sizesDisagree` or `.tooLarge`.
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
   public static func product<S: BLASScalar>(
     _ left: Matrix<S>, transposed transposeLeft: Bool = false, _ right: Matrix<S>,
     transposed transposeRight: Bool = false, pool: WorkerPool = .serial
@@ -55,6 +57,8 @@ public enum Gemm {
   }
 
   /// op(left) · op(right) by three plain loops, each sum in order in f64.
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
   public static func reference<S: BLASScalar>(
     _ left: Matrix<S>, transposed transposeLeft: Bool = false, _ right: Matrix<S>,
     transposed transposeRight: Bool = false

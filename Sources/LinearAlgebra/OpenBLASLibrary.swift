@@ -13,7 +13,7 @@ enum OpenBLASLibrary {
     openblas_get_config().map { String(cString: $0) } ?? "unknown"
   }
 
-  /// The processor kind whose kernels it chose, e.g. `Haswell` or `SkylakeX`.
+  /// The processor kind whose kernels it chose: `Haswell`, `SkylakeX`.
   static var coreName: String {
     openblas_get_corename().map { String(cString: $0) } ?? "unknown"
   }

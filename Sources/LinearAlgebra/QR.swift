@@ -12,6 +12,8 @@ public enum QR {
   /// Wᵀ = L·P gives W = Pᵀ·Lᵀ without transposing anything.
   ///
   /// - Throws: `LinearAlgebraError.notFinite`, `.empty` or `.tooLarge`.
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
   public static func thin<S: BLASScalar>(
     _ matrix: Matrix<S>
   ) throws(LinearAlgebraError) -> (q: Matrix<S>, r: Matrix<S>) {

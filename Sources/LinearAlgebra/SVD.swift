@@ -27,7 +27,7 @@ public struct SVDResult<S: BLASScalar>: Sendable {
   /// The number of components.
   public var rank: Int { singularValues.count }
 
-  /// The first components only; a rank outside 1...`self.rank` is a bug of the caller.
+  /// The first components only; a rank below 1 or above `self.rank` is a bug of the caller.
   public func truncated(to rank: Int) -> SVDResult {
     precondition(rank >= 1 && rank <= self.rank, "rank \(rank) of \(self.rank)")
     if rank == self.rank { return self }
@@ -54,6 +54,8 @@ public enum SVD {
   /// thread.
   ///
   /// - Throws: `LinearAlgebraError.notFinite`, `.empty`, `.tooLarge`, `.notConverged`.
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
   public static func exact<S: BLASScalar>(
     _ matrix: Matrix<S>
   ) throws(LinearAlgebraError) -> SVDResult<S> {
@@ -71,6 +73,8 @@ public enum SVD {
   /// The thin decomposition, its `rank` largest components only.
   ///
   /// - Throws: as `exact(_:)`, and `.rankOutOfRange`.
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
   public static func exact<S: BLASScalar>(
     _ matrix: Matrix<S>, rank: Int
   ) throws(LinearAlgebraError) -> SVDResult<S> {
