@@ -69,7 +69,8 @@ extension LanguageModel {
           guard let result, let input else { return }
           let tokens = index * tile..<min((index + 1) * tile, vocabulary)
           head.logits(
-            input, rows: x.rows, tokens: tokens, into: result + tokens.lowerBound, stride: vocabulary,
+            input, rows: x.rows, tokens: tokens, into: result + tokens.lowerBound,
+            stride: vocabulary,
             scratch: trunk.scratch)
         }
       }

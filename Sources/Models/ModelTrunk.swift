@@ -18,7 +18,8 @@ final class ModelTrunk: Sendable {
 
   init(_ provider: any WeightProvider, pool: WorkerPool) throws {
     self.provider = provider
-    model = provider.description
+    let model = provider.description
+    self.model = model
     self.pool = pool
     embedder = try Embedder(from: provider)
     finalNorm = try model.finalNorm.map { try Norm($0, model.normalization, from: provider) }
@@ -62,7 +63,8 @@ final class ModelTrunk: Sendable {
   ) throws {
     let rows = batch.offsets[sequences.lowerBound]..<batch.offsets[sequences.upperBound]
     let (_, positions) = layout(batch, sequences, cache: cache)
-    try embedder.embed(batch, rows: rows, position: positions, into: x, scratch: scratch, pool: pool)
+    try embedder.embed(
+      batch, rows: rows, position: positions, into: x, scratch: scratch, pool: pool)
   }
 
   /// Takes some sequences through one block.
