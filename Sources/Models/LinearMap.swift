@@ -81,7 +81,7 @@ public struct LinearMap: Sendable {
       guard let weights = table.floats else { return }
       multiply(x, rows: rows, weights, into: y, pool: pool)
     case .compressed(let weight):
-      try weight.multiply(x, rows: rows, into: y, pool: pool)
+      weight.multiply(x, rows: rows, into: y, pool: pool)
     }
     if let bias { pith_add_bias(y, bias, rows, outputs) }
   }
