@@ -13,6 +13,28 @@ struct HDF5Range: Sendable {
   let file: ReadOnlyFile
   let range: Range<Int>
   let limits: HDF5Limits
+  /// What messages call the file: the archive's name, where `file` is a temporary one.
+  let path: String
+  /// Whether `file` has a name under which others can open it.
+  let isNamed: Bool
+
+  /// A whole file, or a stored member of an archive.
+  init(file: ReadOnlyFile, range: Range<Int>? = nil, limits: HDF5Limits) {
+    self.file = file
+    self.range = range ?? 0..<file.size
+    self.limits = limits
+    path = file.path
+    isNamed = true
+  }
+
+  /// A member of an archive that was unfolded to a temporary file.
+  init(unfolded file: ReadOnlyFile, from path: String, limits: HDF5Limits) {
+    self.file = file
+    range = 0..<file.size
+    self.limits = limits
+    self.path = path
+    isNamed = false
+  }
 }
 
 /// The child process in which libhdf5 reads a file that nobody vouches for.
@@ -25,7 +47,9 @@ enum HDF5ChildProcess {
   static func run(
     _ input: HDF5Range, start: (pith_child_job) -> pid_t
   ) throws(CheckpointError) -> [UInt8] {
-    let path = input.file.path
+    let path = input.path
+    // The child maps the file: what was cut off since would be a crash there.
+    guard input.file.isUnchanged else { throw .changedWhileOpen(path: path) }
     let (child, output) = try HDF5Library.exclusively { () throws(CheckpointError) in
       var ends: [Int32] = [-1, -1]
       guard pipe(&ends) == 0 else {

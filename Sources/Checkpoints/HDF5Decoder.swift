@@ -74,7 +74,7 @@ final class HDF5Decoder: Sendable {
       let memory = mmap(
         nil, count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0),
       memory != MAP_FAILED
-    else { throw .cannotMap(path: input.file.path, reason: FileIO.lastError) }
+    else { throw .cannotMap(path: input.path, reason: FileIO.lastError) }
     let bytes = Bytes(
       borrowing: UnsafeRawBufferPointer(start: memory, count: count),
       release: { munmap(memory, count) })
@@ -84,7 +84,7 @@ final class HDF5Decoder: Sendable {
     let answer = try HDF5ChildProcess.run(input) { pith_read_start($0, request) }
     guard answer.first == UInt8(ascii: "E") else {
       throw .hdf5(
-        path: input.file.path,
+        path: input.path,
         .cannotDecode(dataset: dataset.path, reason: Self.reason(answer)))
     }
     return bytes

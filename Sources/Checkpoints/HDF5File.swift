@@ -25,15 +25,15 @@ public final class HDF5File: Sendable {
     path: String, limits: HDF5Limits = HDF5Limits()
   ) throws(CheckpointError) {
     let file = try ReadOnlyFile(path: path)
-    try self.init(HDF5Range(file: file, range: 0..<file.size, limits: limits))
+    try self.init(HDF5Range(file: file, limits: limits))
   }
 
   /// Opens a part of a file: a member of an archive that is stored as it is.
   init(_ input: HDF5Range) throws(CheckpointError) {
-    try HDF5Signature.check(input.file, input.range)
+    try HDF5Signature.check(input)
     let root = try HDF5Index.read(input)
-    let listing = try HDF5Listing(root, file: input.file.path)
-    self.path = input.file.path
+    let listing = try HDF5Listing(root, file: input.path)
+    self.path = input.path
     self.input = input
     self.root = root
     tensors = listing.tensors
@@ -55,23 +55,23 @@ public final class HDF5File: Sendable {
       rows.lowerBound >= 0 && rows.upperBound <= tensor.shape.rows
         && target.count == rows.count * rowBytes, "rows \(rows) of '\(tensor.name)'")
     guard !target.isEmpty else { return }
-    switch (dataset.storage, dataset.decoding) {
-    case (.contiguous(_, let offset), _):
+    switch dataset.decoding {
+    case .none: break
+    case .copying(let offset):
       try input.file.read(at: offset + rows.lowerBound * rowBytes, into: target)
-    case (_, .swapping(let offset)):
+    case .swapping(let offset):
       try input.file.read(at: offset + rows.lowerBound * rowBytes, into: target)
       ByteOrder.swap(target, elementBytes: dataset.dtype.bytes)
-    case (_, .library(let address, let chunkRows)):
+    case .library(let address, let chunkRows):
       try decoder.read(
         dataset, address: address, chunkRows: chunkRows, rows: rows, into: target)
-    default: break
     }
   }
 
   /// The tensor's bytes by memory mapping; nil when they must be decoded.
   public func mapped(_ tensor: TensorDescription) throws(CheckpointError) -> Bytes? {
     let dataset = try known(tensor)
-    guard case .contiguous(_, let offset) = dataset.storage else { return nil }
+    guard case .copying(let offset) = dataset.decoding else { return nil }
     return try input.file.map(offset..<offset + tensor.byteCount)
   }
 

@@ -56,7 +56,7 @@ struct HDF5IndexParser {
   }
 
   private func refuse(_ problem: HDF5Problem) -> CheckpointError {
-    .hdf5(path: input.file.path, problem)
+    .hdf5(path: input.path, problem)
   }
 
   /// The error of an X record whose tag was just read.

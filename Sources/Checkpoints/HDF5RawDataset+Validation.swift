@@ -9,7 +9,7 @@ extension HDF5RawDataset {
     path: String, attributes: [String: AttributeValue], in input: HDF5Range
   ) throws(CheckpointError) -> HDF5Child.Content {
     func refuse(_ problem: HDF5Problem) -> CheckpointError {
-      .hdf5(path: input.file.path, problem)
+      .hdf5(path: input.path, problem)
     }
     guard externalFiles == 0 else { throw refuse(.externalData(dataset: path)) }
     guard layout != .virtual else { throw refuse(.virtualDataset(path)) }
@@ -19,7 +19,7 @@ extension HDF5RawDataset {
     case .success(let dtype): stored = dtype
     }
     var attributes = attributes
-    let dtype = try named(stored, &attributes, path: path, file: input.file.path)
+    let dtype = try named(stored, &attributes, path: path, file: input.path)
     guard let layout, let space, let shape = checkedShape(space),
       let bytes = try? shape.byteCount(of: dtype)
     else { throw refuse(.overflowingShape(dataset: path, extents: extents)) }
@@ -55,14 +55,18 @@ extension HDF5RawDataset {
       if isBigEndian {
         return dataset(.encoded("big-endian"), .swapping(offset: start), range)
       }
-      return dataset(.contiguous(file: input.file.path, offset: start), .none, range)
+      let storage =
+        input.isNamed
+        ? TensorStorage.contiguous(file: input.path, offset: start)
+        : .encoded("deflated archive")
+      return dataset(storage, .copying(offset: start), range)
     case .contiguous:
       return dataset(.encoded("never filled"), .library(address: address, chunkRows: shape.rows))
     case .compact:
       return dataset(
         .encoded("compact" + order), .library(address: address, chunkRows: shape.rows))
     case .chunked, .virtual:
-      let chunkRows = try checkedChunkRows(path, dtype, shape, file: input.file.path)
+      let chunkRows = try checkedChunkRows(path, dtype, shape, file: input.path)
       let extents = chunk.map(String.init).joined(separator: " × ")
       let filters = filters.isEmpty ? "" : ", " + filters
       return dataset(

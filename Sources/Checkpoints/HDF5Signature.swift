@@ -56,11 +56,12 @@ public enum FileSignature: Sendable, Hashable, CaseIterable {
 enum HDF5Signature {
   static let bytes: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
 
-  /// Makes sure that a range of a file holds an HDF5 file.
+  /// Makes sure that a file, or a part of one, holds an HDF5 file.
   ///
   /// - Throws: `.hdf5(_, .empty)` or `.hdf5(_, .notHDF5)`.
-  static func check(_ file: ReadOnlyFile, _ range: Range<Int>) throws(CheckpointError) {
-    guard !range.isEmpty else { throw .hdf5(path: file.path, .empty) }
+  static func check(_ input: HDF5Range) throws(CheckpointError) {
+    let (file, range) = (input.file, input.range)
+    guard !range.isEmpty else { throw .hdf5(path: input.path, .empty) }
     // A user block's size is 0 or a power of two from 512 up.
     var offset = 0
     while offset + bytes.count <= range.count {
@@ -70,6 +71,6 @@ enum HDF5Signature {
     }
     let head = try file.bytes(
       range.lowerBound..<min(range.upperBound, range.lowerBound + 256))
-    throw .hdf5(path: file.path, .notHDF5(looksLike: FileSignature(head: head)))
+    throw .hdf5(path: input.path, .notHDF5(looksLike: FileSignature(head: head)))
   }
 }

@@ -56,8 +56,10 @@ public struct HDF5Dataset: Sendable, Hashable {
 
 /// How a dataset's values become little-endian bytes.
 enum HDF5Decoding: Sendable, Hashable {
-  /// They are little-endian bytes in the file, or there are none.
+  /// There are none.
   case none
+  /// They are little-endian bytes in one run at this offset of the file.
+  case copying(offset: Int)
   /// They are in one run at this offset of the file in the other byte order.
   case swapping(offset: Int)
   /// libhdf5 decodes them: the object's address and the rows that one chunk spans.

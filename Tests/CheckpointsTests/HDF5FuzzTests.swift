@@ -28,7 +28,7 @@ struct HDF5FuzzTests {
     var refused = 0
     try SharedFiles.withTemporaryFolder { folder in
       let path = folder + "/damaged.h5"
-      for _ in 0..<60 {
+      for _ in 0..<50 {
         var bytes = [UInt8](sound)
         for _ in 0..<Int.random(in: 1...8, using: &generator) {
           // Half of the damage where the objects' headers are.
@@ -43,7 +43,7 @@ struct HDF5FuzzTests {
         }
         try Data(bytes).write(to: URL(fileURLWithPath: path))
         do {
-          try readAll(path, seconds: 0.5)
+          try readAll(path, seconds: 0.4)
         } catch let error as CheckpointError {
           refused += 1
           #expect(error.description.hasPrefix(path))
