@@ -4,7 +4,8 @@ import Tensors
 ///
 /// Names, types, shapes, values and string metadata arrive bit for bit. Two names of the same bytes
 /// stay two names of the same bytes in HDF5 and become two copies in safetensors, which has no
-/// way to say it.
+/// way to say it. The order of the tensors stays too, but for HDF5 the tensors of a group ("group/…")
+/// come together.
 public enum CheckpointConversion {
   /// The most bytes that are in memory at a time, besides a row that must be decoded whole.
   public static let chunkBytes = 8 << 20

@@ -33,6 +33,15 @@ public enum ModelCompanions {
 }
 
 extension CheckpointMetadata {
+  /// Adds the companions that lie beside a file, if one of them is config.json: another folder is
+  /// no model's, and a tokenizer in it is somebody else's.
+  public mutating func findCompanions(besideFile path: String) throws(CheckpointError) {
+    let folder = FileIO.folder(of: path)
+    if FileIO.kind(of: FileIO.path(folder, "config.json")) == .file {
+      try findCompanions(inFolder: folder)
+    }
+  }
+
   /// Adds the companions that lie in a folder, and the text of its config.json.
   public mutating func findCompanions(inFolder folder: String) throws(CheckpointError) {
     for name in try FileIO.names(inFolder: folder) where ModelCompanions.isCompanion(name) {

@@ -36,6 +36,95 @@ import Testing
     }
   }
 
+  @Test func throughHDF5AndBack() throws {
+    let original = try CheckpointOpener.open(SharedFiles.fixture("nanollama"))
+    try SharedFiles.withTemporaryFolder { folder in
+      let report = try CheckpointConversion.convert(original, toPath: folder + "/model.hdf5")
+      #expect(report.companionsLeftOut.isEmpty)
+      let middle = try CheckpointOpener.open(folder + "/model.hdf5")
+      #expect(middle.format == "HDF5")
+      try Self.expectSame(middle, original)
+      #expect(middle.metadata.configuration == original.metadata.configuration)
+
+      _ = try CheckpointConversion.convert(middle, toPath: folder + "/back")
+      let back = try CheckpointOpener.open(folder + "/back")
+      try Self.expectSame(back, original)
+      #expect(back.metadata.strings == original.metadata.strings)
+      #expect(back.metadata.companions.keys == original.metadata.companions.keys)
+      for (name, path) in original.metadata.companions {
+        #expect(
+          FileManager.default.contentsEqual(atPath: path, andPath: folder + "/back/" + name))
+      }
+    }
+  }
+
+  /// Every type, a scalar, an empty tensor, nested names and texts that are awkward.
+  @Test func everyTypeThroughHDF5() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      var tensors = DType.allCases.map {
+        TensorDescription(name: "group/\($0.rawValue)", dtype: $0, shape: [3, 5], storage: .empty)
+      }
+      tensors += [
+        TensorDescription(name: "group/empty", dtype: .f16, shape: [4, 0], storage: .empty),
+        TensorDescription(name: "scalar", dtype: .bf16, shape: [], storage: .empty),
+        TensorDescription(name: "ü 日本.weight", dtype: .i16, shape: [1], storage: .empty),
+      ]
+      let strings = ["format": "pt", "note": "line\n\"quoted\" ü", "nothing": ""]
+      let first = folder + "/first.safetensors"
+      let sink = try SafetensorsSink(path: first, tensors: tensors, strings: strings)
+      for (index, tensor) in tensors.enumerated() {
+        try SafetensorsTests.bytes(tensor.byteCount, seed: index).withUnsafeBytes {
+          try sink.write($0, to: tensor.name, at: 0)
+        }
+      }
+      try sink.finish()
+      let original = try CheckpointOpener.open(first)
+      _ = try CheckpointConversion.convert(original, toPath: folder + "/middle.h5")
+      let middle = try CheckpointOpener.open(folder + "/middle.h5")
+      try Self.expectSame(middle, original)
+      #expect(middle.metadata.strings == strings)
+      _ = try CheckpointConversion.convert(middle, toPath: folder + "/second.safetensors")
+      let second = try CheckpointOpener.open(folder + "/second.safetensors")
+      try Self.expectSame(second, original)
+      #expect(second.metadata.strings == strings)
+      // The order survives too, as long as the tensors of a group are not apart.
+      #expect(second.tensors.map(\.name) == original.tensors.map(\.name))
+    }
+  }
+
+  /// A name that is a group's in HDF5 too, and others that no HDF5 path can be.
+  @Test(arguments: [["a", "a/b"], [""], ["a//b"], ["/a"], ["."], ["a\u{0}b"]])
+  func namesThatHDF5CannotHold(_ names: [String]) throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let path = folder + "/in.safetensors"
+      let sink = try SafetensorsSink(
+        path: path,
+        tensors: names.map {
+          TensorDescription(name: $0, dtype: .u8, shape: [0], storage: .empty)
+        })
+      try sink.finish()
+      let source = try CheckpointOpener.open(path)
+      let error = #expect(throws: CheckpointError.self) {
+        try CheckpointConversion.convert(source, toPath: folder + "/out.h5")
+      }
+      #expect(error.map { "\($0)".hasPrefix(folder + "/out.h5: ") } == true)
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["in.safetensors"])
+    }
+  }
+
+  @Test func textsThatHDF5CannotHold() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let path = folder + "/in.safetensors"
+      try SafetensorsSink(path: path, tensors: [], strings: ["a": "b\u{0}c"]).finish()
+      let source = try CheckpointOpener.open(path)
+      #expect(
+        throws: CheckpointError.output(
+          path: folder + "/out.h5",
+          .textNotPossible(key: "a", reason: "HDF5 texts end at a NUL"))
+      ) { try CheckpointConversion.convert(source, toPath: folder + "/out.h5") }
+    }
+  }
+
   @Test func progressGrowsToTheEnd() throws {
     let original = try CheckpointOpener.open(SharedFiles.fixture("nanollama"))
     try SharedFiles.withTemporaryFolder { folder in
