@@ -22,9 +22,20 @@ enum Decompositions {
   }()
 
   /// The canonical combining class of a code point.
+  @inline(__always)
   static func combiningClass(_ code: UInt32) -> UInt8 {
-    guard code >= 0x300, let scalar = Unicode.Scalar(code) else { return 0 }
-    return scalar.properties.canonicalCombiningClass.rawValue
+    if code < 0x300 { return 0 }
+    return code < 0x10000 ? basicClasses[Int(code)] : computedClass(code)
+  }
+
+  private static let basicClasses: [UInt8] = (0..<0x10000).map { computedClass($0) }
+
+  /// Marks younger than Unicode 9 do not move in the `tokenizers` package: its table is that old.
+  private static func computedClass(_ code: UInt32) -> UInt8 {
+    guard let properties = Unicode.Scalar(code)?.properties,
+      properties.age.map({ $0.major <= 9 }) ?? false
+    else { return 0 }
+    return properties.canonicalCombiningClass.rawValue
   }
 
   /// Reads the format that fixtures/make_unicode_tables.py describes.

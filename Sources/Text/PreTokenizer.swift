@@ -44,7 +44,8 @@ indirect enum PreTokenizer: Sendable {
     case .split(let pattern, let behaviour, let inverted):
       return try Self.split(piece, pattern, behaviour, inverted: inverted)
     case .whitespace: return Self.words(piece)
-    case .whitespaceSplit: return Self.split(piece, .removed) { _, classes in classes.contains(.space) }
+    case .whitespaceSplit:
+      return Self.split(piece, .removed) { _, classes in classes.contains(.space) }
     case .bert:
       let words = Self.split(piece, .removed) { _, classes in classes.contains(.space) }
       return words.flatMap { word in

@@ -25,8 +25,12 @@ enum RegexDialect {
       let scalar = scalars[position]
       let next = position + 1 < scalars.count ? scalars[position + 1] : nil
       if scalar == "\\", let next {
-        result.append(contentsOf: try escape(next, inClass: inClass, refuse))
         position += 2
+        if next == "u" {
+          result.append(contentsOf: try codePoint(scalars, &position, refuse))
+          continue
+        }
+        result.append(contentsOf: try escape(next, inClass: inClass, refuse))
         // The braces of \p{…} and \x{…} are none of a quantifier's.
         if position < scalars.count, scalars[position] == "{", "pPx".unicodeScalars.contains(next),
           let end = scalars[position...].firstIndex(of: "}")
@@ -74,6 +78,18 @@ enum RegexDialect {
     default: text = "\\" + String(letter)
     }
     return text.unicodeScalars
+  }
+
+  /// PCRE2's form of the four digits after `\\u`.
+  private static func codePoint(
+    _ scalars: [Unicode.Scalar], _ position: inout Int, _ refuse: (String) -> TextError
+  ) throws(TextError) -> String.UnicodeScalarView {
+    let digits = scalars[position...].prefix(4)
+    guard digits.count == 4, digits.allSatisfy(\.properties.isASCIIHexDigit) else {
+      throw refuse("\\u needs four hexadecimal digits")
+    }
+    position += 4
+    return ("\\x{" + String(String.UnicodeScalarView(digits)) + "}").unicodeScalars
   }
 
   /// The end of `[:name:]` that starts at a position.

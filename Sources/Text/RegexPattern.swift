@@ -61,19 +61,24 @@ final class RegexPattern: @unchecked Sendable {
     guard let base = text.baseAddress, !text.isEmpty else { return [] }
     let data = pcre2_match_data_create_from_pattern_8(code, nil)
     let context = pcre2_match_context_create_8(nil)
-    let stack = pcre2_jit_stack_create_8(32 << 10, Self.largestStack, nil)
+    var stack: OpaquePointer?
     defer {
       pcre2_match_data_free_8(data)
       pcre2_match_context_free_8(context)
       pcre2_jit_stack_free_8(stack)
     }
     pcre2_set_match_limit_8(context, Self.matchLimit)
-    pcre2_jit_stack_assign_8(context, nil, UnsafeMutableRawPointer(stack))
     var result: [Range<Int>] = []
     var position = 0
     while position <= text.count {
       let status = pcre2_match_8(
         code, base, text.count, position, UInt32(PCRE2_NO_UTF_CHECK), data, context)
+      if status == PCRE2_ERROR_JIT_STACKLIMIT, stack == nil {
+        // The 32 KiB that searches start with are plenty for most; the large stack costs a mapping.
+        stack = pcre2_jit_stack_create_8(32 << 10, Self.largestStack, nil)
+        pcre2_jit_stack_assign_8(context, nil, UnsafeMutableRawPointer(stack))
+        continue
+      }
       if status == PCRE2_ERROR_NOMATCH { break }
       guard status >= 0, let vector = pcre2_get_ovector_pointer_8(data) else {
         throw .patternGaveUp(pattern: source, offset: position, reason: Self.message(status))
@@ -90,6 +95,7 @@ final class RegexPattern: @unchecked Sendable {
   private static func message(_ code: Int32) -> String {
     var buffer = [UInt8](repeating: 0, count: 256)
     let length = pcre2_get_error_message_8(code, &buffer, buffer.count)
-    return length > 0 ? String(decoding: buffer.prefix(Int(length)), as: UTF8.self) : "error \(code)"
+    return length > 0
+      ? String(decoding: buffer.prefix(Int(length)), as: UTF8.self) : "error \(code)"
   }
 }

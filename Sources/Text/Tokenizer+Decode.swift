@@ -8,7 +8,7 @@ extension Tokenizer {
     for id in ids {
       guard let token = token(for: id) else { continue }
       if skipSpecialTokens, isSpecial(id) { continue }
-      tokens.append(token)
+      tokens.append(parts.decodedTexts[id] ?? token)
     }
     guard let decoder = parts.decoder else { return tokens.joined(separator: " ") }
     return decoder.applied(to: tokens).joined()

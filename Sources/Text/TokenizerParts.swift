@@ -13,6 +13,8 @@ struct TokenizerParts: Sendable {
   /// Tokens by id; nil where the file leaves a gap.
   var tokens: [String?]
   var specialIDs: Set<Int32> = []
+  /// Texts of added tokens that decode to something else than themselves.
+  var decodedTexts: [Int32: String] = [:]
   /// Added tokens that are looked for in the text as it came.
   var originalTokens = AddedTokenFinder()
   /// Added tokens that are looked for in the normalized text.
@@ -60,8 +62,10 @@ struct TokenizerParts: Sendable {
     }
     if token.isSpecial { specialIDs.insert(token.id) }
     if token.normalized {
-      let pattern = try normalizer?.applied(to: bytes[...]) ?? bytes[...]
-      normalizedTokens.insert(token, as: Array(pattern))
+      let pattern = Array(try normalizer?.applied(to: bytes[...]) ?? bytes[...])
+      normalizedTokens.insert(token, as: pattern)
+      // In decoded text such a token stands as it was looked for.
+      decodedTexts[token.id] = String(decoding: pattern, as: UTF8.self)
     } else {
       originalTokens.insert(token, as: bytes)
     }
