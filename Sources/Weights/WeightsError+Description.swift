@@ -55,8 +55,6 @@ extension WeightsError: CustomStringConvertible {
       "'\(part)': element \(index) is not above the one before it"
     case .notAPermutation(let part, let index):
       "'\(part)': element \(index) repeats an index or lies outside; expected a permutation"
-    case .outlierColumnNotZero(let part, let column):
-      "'\(part)': the base is not zero in outlier column \(column)"
     case .emptyWeight:
       "the weight has neither a base nor factors"
     case .missingPart(let part):
@@ -64,9 +62,9 @@ extension WeightsError: CustomStringConvertible {
     case .unexpectedPart(let part):
       "'\(part)' does not belong to the weight"
     case .missingAttribute(let part, let name):
-      "'\(part)': attribute '\(name)' is missing"
+      "\(place(part)): attribute '\(name)' is missing"
     case .attribute(let part, let name, let expected, let found):
-      "'\(part)': attribute '\(name)' is '\(found)', expected \(expected)"
+      "\(place(part)): attribute '\(name)' is '\(found)', expected \(expected)"
     case .unknownVersion(let found, let newest):
       "weight layout version \(found); this program reads up to \(newest): use a newer one"
     case .baseMissing(let operation):
@@ -77,5 +75,10 @@ extension WeightsError: CustomStringConvertible {
       "\(operation): size \(found), expected \(expected)"
     default: "a weight's error"
     }
+  }
+
+  /// A part's name, or the group itself.
+  private func place(_ part: String) -> String {
+    part.isEmpty ? "the weight's group" : "'\(part)'"
   }
 }

@@ -30,7 +30,6 @@ public enum WeightsError: Error, Hashable, Sendable {
   case columnOutOfRange(part: String, index: Int, column: Int, columns: Int)
   case columnsNotAscending(part: String, index: Int)
   case notAPermutation(part: String, index: Int)
-  case outlierColumnNotZero(part: String, column: Int)
   case emptyWeight
 
   // The layout in a file.
