@@ -23,20 +23,13 @@ extension LanguageModel {
   ) throws -> [RowScore?] {
     precondition(targets.count == hidden.rows, "\(targets.count) targets, \(hidden.rows) rows")
     let head = try requireHead()
-    let rows = targets.indices.filter { targets[$0] >= 0 }
-    for row in rows where Int(targets[row]) >= description.vocabularySize {
+    for row in targets.indices where Int(targets[row]) >= description.vocabularySize {
       let sequence = batch.flatMap { $0.offsets.lastIndex { $0 <= row } } ?? 0
       throw ModelError.tokenOutOfRange(
         sequence: sequence, position: row - (batch?.offsets[sequence] ?? 0),
         token: Int(targets[row]), vocabulary: description.vocabularySize)
     }
-    let picked = hidden.picking(rows)
-    let found = try head.scores(
-      head.prepared(picked, pool: pool), targets: rows.map { targets[$0] },
-      scratch: trunk.scratch, pool: pool)
-    var result: [RowScore?] = Array(repeating: nil, count: hidden.rows)
-    for (index, row) in rows.enumerated() { result[row] = found[index] }
-    return result
+    return try head.scoresOfTargets(hidden, targets: targets, scratch: trunk.scratch, pool: pool)
   }
 
   /// −log p of every token but the first of each sequence, given the tokens before it.

@@ -71,6 +71,20 @@ extension VocabularyHead {
     return result
   }
 
+  /// Scores the rows whose target is not negative; nil for the others, which cost nothing.
+  func scoresOfTargets(
+    _ hidden: Matrix<Float>, targets: [Int32], scratch: ScratchMemory, pool: WorkerPool
+  ) throws -> [RowScore?] {
+    let rows = targets.indices.filter { targets[$0] >= 0 }
+    let picked = rows.count == hidden.rows ? hidden : hidden.picking(rows)
+    let found = try scores(
+      prepared(picked, pool: pool), targets: rows.map { targets[$0] }, scratch: scratch,
+      pool: pool)
+    var result: [RowScore?] = Array(repeating: nil, count: hidden.rows)
+    for (index, row) in rows.enumerated() { result[row] = found[index] }
+    return result
+  }
+
   private func partials(
     _ x: Matrix<Float>, _ rows: Range<Int>, _ stripe: Range<Int>, targets: [Int32],
     scratch: ScratchMemory

@@ -37,9 +37,6 @@ struct VocabularyHead: Sendable {
     }
   }
 
-  /// The bytes of the table, when it is not the embedding's.
-  func byteCount(besides embedder: Embedder) -> Int { table.byteCount }
-
   /// What the table multiplies: the hidden states, or the masked-LM head's map of them.
   func prepared(_ hidden: Matrix<Float>, pool: WorkerPool) throws -> Matrix<Float> {
     guard let transform, hidden.rows > 0 else { return hidden }

@@ -20,7 +20,8 @@ struct RandomWeights: WeightProvider {
 
   func weight(_ linear: LinearDescription) throws -> CompressedWeight {
     let values = normals(
-      linear.weight, linear.outputs * linear.inputs, deviation: 0.7 / Float(linear.inputs).squareRoot())
+      linear.weight, linear.outputs * linear.inputs,
+      deviation: 0.7 / Float(linear.inputs).squareRoot())
     return CompressedWeight(
       view: linear.view,
       base: .dense(
@@ -29,7 +30,8 @@ struct RandomWeights: WeightProvider {
   }
 
   func vector(_ name: String, count: Int) throws -> [Float] {
-    name.hasSuffix("bias") ? normals(name, count, deviation: 0.1) : Array(repeating: 1, count: count)
+    name.hasSuffix("bias")
+      ? normals(name, count, deviation: 0.1) : Array(repeating: 1, count: count)
   }
 
   func table(_ name: String, rows: Int, columns: Int) throws -> FloatTable {

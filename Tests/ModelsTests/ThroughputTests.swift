@@ -11,10 +11,16 @@ import Testing
   .enabled(if: ProcessInfo.processInfo.environment["PITH_BENCH"] != nil, "set PITH_BENCH to run"))
 struct ThroughputTests {
   @Test(arguments: [
-    ("tinyllama", RandomWeights.llama(
-      hidden: 256, layers: 6, heads: 8, keyValueHeads: 4, inner: 704, vocabulary: 4096), 8),
-    ("135M", RandomWeights.llama(
-      hidden: 576, layers: 30, heads: 9, keyValueHeads: 3, inner: 1536, vocabulary: 49152), 4),
+    (
+      "tinyllama",
+      RandomWeights.llama(
+        hidden: 256, layers: 6, heads: 8, keyValueHeads: 4, inner: 704, vocabulary: 4096), 8
+    ),
+    (
+      "135M",
+      RandomWeights.llama(
+        hidden: 576, layers: 30, heads: 9, keyValueHeads: 3, inner: 1536, vocabulary: 49152), 4
+    ),
   ])
   func scoring(_ name: String, _ configuration: String, _ windows: Int) throws {
     let weights = try RandomWeights(configuration)
