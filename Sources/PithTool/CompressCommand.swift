@@ -49,7 +49,7 @@ struct CompressCommand: ParsableCommand {
     do {
       record = try CompressionRun.run(
         plan, target: .init(output: output, force: force, resume: resume),
-        identity: ToolIdentity(version: toolVersion, fingerprint: NumericFingerprint.text),
+        identity: .current(version: toolVersion),
         interruption: InterruptHandler.interruption, report: printer.report)
     } catch {
       printer.finish()

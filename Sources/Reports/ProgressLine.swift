@@ -1,5 +1,5 @@
 /// A line that says how far a run is and how long it will take, from what it has done so far.
-public struct ProgressLine {
+public struct ProgressLine: Sendable {
   private let start: ContinuousClock.Instant
 
   public init(start: ContinuousClock.Instant = .now) { self.start = start }

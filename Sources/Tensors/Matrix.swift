@@ -72,17 +72,21 @@ public struct Matrix<Element: Sendable>: Sendable {
       values: Array(values[range.lowerBound * columns..<range.upperBound * columns]))
   }
 
-  /// The transpose, copied in square tiles so that both sides stay in cache.
+  /// The transpose, copied in tiles so that both sides stay in cache.
   @inlinable public var transposed: Matrix {
-    let tile = 32
+    // Sixteen f32 fill a cache line of the result. A tile's strided side must not have more lines
+    // than the first cache has ways: with power-of-two strides all of them compete for one set.
+    let (tileRows, tileColumns) = (16, 8)
     return Matrix(rows: columns, columns: rows) { target in
       values.withUnsafeBufferPointer { source in
         guard let to = target.baseAddress, let from = source.baseAddress else { return }
-        for rowStart in stride(from: 0, to: rows, by: tile) {
-          for columnStart in stride(from: 0, to: columns, by: tile) {
-            for row in rowStart..<min(rowStart + tile, rows) {
-              for column in columnStart..<min(columnStart + tile, columns) {
-                (to + column * rows + row).initialize(to: from[row * columns + column])
+        for rowStart in stride(from: 0, to: rows, by: tileRows) {
+          let rowEnd = min(rowStart + tileRows, rows)
+          for columnStart in stride(from: 0, to: columns, by: tileColumns) {
+            for column in columnStart..<min(columnStart + tileColumns, columns) {
+              let line = to + column * rows
+              for row in rowStart..<rowEnd {
+                (line + row).initialize(to: from[row * columns + column])
               }
             }
           }

@@ -67,7 +67,8 @@ extension Base {
   public var payloads: [Tensor] {
     switch self {
     case .dense(let dense): [dense.values]
-    case .integer(let integer): [integer.codes, integer.scales] + (integer.zeros.map { [$0] } ?? [])
+    case .integer(let integer):
+      [integer.codes, integer.scales] + (integer.zeros.map { [$0] } ?? [])
     }
   }
 

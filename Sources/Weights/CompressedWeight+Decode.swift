@@ -56,8 +56,9 @@ extension CompressedWeight {
     return result
   }
 
-  /// The bytes of all payloads: codes with their padding, scales, zero points, mask, outliers,
-  /// factors, transforms. A payload that the weight shares with another counts in both.
+  /// The bytes of all payloads.
+  ///
+  /// Codes with their padding, scales, zero points, mask, outliers, factors, transforms. A payload that the weight shares with another counts in both.
   public var storedBytes: Int { payloads.reduce(0) { $0 + $1.bytes.count } }
 
   /// Stored bits for each entry of the original weight.

@@ -1,7 +1,7 @@
 import Tensors
 
 extension CompressedWeight {
-  /// The weight as named tensors. Payloads are shared, not copied.
+  /// The weight as named tensors, sharing its payloads.
   public func encodedParts() -> EncodedWeight {
     typealias Name = EncodedWeight.Name
     var attributes: [String: AttributeValue] = [

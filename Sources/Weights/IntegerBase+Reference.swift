@@ -6,8 +6,11 @@ extension IntegerBase {
   static func reference(_ weight: Matrix<Float>, scheme: IntegerScheme) -> IntegerBase {
     let grid = scheme.grid
     let group = scheme.granularity == .tensor ? 0 : grid.groupLength(columns: weight.columns)
-    let groups = group == 0 ? [weight.values] : stride(from: 0, to: weight.values.count, by: group)
-      .map { Array(weight.values[$0..<$0 + group]) }
+    let groups =
+      group == 0
+      ? [weight.values]
+      : stride(from: 0, to: weight.values.count, by: group)
+        .map { Array(weight.values[$0..<$0 + group]) }
     var codes: [UInt8] = []
     var scales: [Float] = []
     var zeros: [UInt8] = []

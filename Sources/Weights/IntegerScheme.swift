@@ -95,7 +95,9 @@ extension IntegerGrid {
   }
 
   /// How many scales one row has; `tensor` has one for all rows, which counts here as 1 too.
-  func scaleColumns(columns: Int) -> Int { columns / groupLength(columns: columns) }
+  func scaleColumns(columns: Int) -> Int {
+    granularity == .tensor ? 1 : columns / groupLength(columns: columns)
+  }
 
   /// How many rows of scales there are.
   func scaleRows(rows: Int) -> Int { granularity == .tensor ? 1 : rows }

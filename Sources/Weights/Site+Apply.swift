@@ -38,7 +38,9 @@ extension Site {
     }
   }
 
-  /// Ŵ · T: rows of a weight that sees T(x), turned into rows that see x. T is linear, so
+  /// Ŵ · T: rows of a weight that sees T(x), turned into rows that see x.
+  ///
+  /// T is linear, so
   /// (Ŵ · T) x = Ŵ · T(x); the last transform is undone first.
   func fold(into rows: inout Matrix<Float>) {
     for transform in transforms.reversed() {
@@ -59,7 +61,7 @@ extension Site {
     }
   }
 
-  /// W · T⁻¹: rows that see x, turned into rows that see T(x). The way back from `fold`.
+  /// W · T⁻¹: rows that see x, turned into rows that see T(x), the way back from `fold`.
   public func unfold(_ rows: inout Matrix<Float>) {
     for transform in transforms {
       let columns = rows.columns

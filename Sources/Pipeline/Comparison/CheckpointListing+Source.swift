@@ -10,7 +10,7 @@ extension CheckpointListing {
       let tensor = tensors[index]
       let values =
         statistics && tensor.dtype.isFloatingPoint && tensor.shape.elementCount > 0
-        ? Statistics(try TensorStatistics.scan(tensor, in: source)) : nil
+        ? Statistics(try TensorStatistics.scan(source, tensor)) : nil
       return Item(
         name: tensor.name, dtype: tensor.dtype.rawValue, shape: tensor.shape.dimensions,
         bytes: tensor.byteCount, storage: tensor.storage.description,

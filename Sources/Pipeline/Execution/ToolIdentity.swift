@@ -74,7 +74,7 @@ public enum ProcessMemory {
     getrusage(RUSAGE_SELF, &usage)
     return Int(usage.ru_maxrss)
     #else
-    getrusage(RUSAGE_SELF, &usage)
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return Int(usage.ru_maxrss) * 1024
     #endif
   }
