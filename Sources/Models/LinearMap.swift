@@ -74,14 +74,14 @@ public struct LinearMap: Sendable {
   /// shared out. The same bits either way.
   public func apply(
     _ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, pool: WorkerPool
-  ) throws {
+  ) {
     guard rows > 0 else { return }
     switch form {
     case .dense(let table):
       guard let weights = table.floats else { return }
       multiply(x, rows: rows, weights, into: y, pool: pool)
     case .compressed(let weight):
-      try weight.multiply(x, rows: rows, into: y, pool: pool)
+      weight.multiply(x, rows: rows, into: y, pool: pool)
     }
     if let bias { pith_add_bias(y, bias, rows, outputs) }
   }
