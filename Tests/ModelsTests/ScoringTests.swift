@@ -28,9 +28,10 @@ func expProbability(_ negativeLogLikelihood: Double) -> Double { exp(-negativeLo
         let normalizer = largest + log(line.reduce(0) { $0 + exp($1 - largest) })
         let score = try #require(scores[place])
         #expect(
-          abs(score.negativeLogLikelihood - (normalizer - line[Int(targets[place])])) < 2e-6)
-        #expect(line[Int(score.top)] == largest)
-        #expect(abs(score.topLogProbability - (largest - normalizer)) < 2e-6)
+          abs(score.negativeLogLikelihood - (normalizer - line[Int(targets[place])])) < 1e-5)
+        // Blocks of other heights round otherwise, so that near ties may swap.
+        #expect(line[Int(score.top)] > largest - 1e-5)
+        #expect(abs(score.topLogProbability - (largest - normalizer)) < 1e-5)
       }
     }
     #expect(seen == 299)
