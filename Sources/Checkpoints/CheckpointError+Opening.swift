@@ -88,6 +88,8 @@ public enum OutputProblem: Sendable, Hashable {
   case tensorIncomplete(tensor: String, written: Int, expected: Int)
   case headerTooLongToWrite(length: Int, limit: Int)
   case folderNotEmpty
+  case textNotPossible(key: String, reason: String)
+  case formatNotWritten(ending: String)
 }
 
 extension OutputProblem: CustomStringConvertible {
@@ -104,6 +106,11 @@ extension OutputProblem: CustomStringConvertible {
         + "write fewer tensors or less metadata"
     case .folderNotEmpty:
       "this folder is not empty; name a new one, or empty it first"
+    case .textNotPossible(let key, let reason):
+      "cannot hold the metadata '\(CheckpointError.shown(key))': \(reason)"
+    case .formatNotWritten(let ending):
+      "files that end in '.\(ending)' are not written; name a .h5 or a .safetensors file, or a "
+        + "folder"
     }
   }
 }

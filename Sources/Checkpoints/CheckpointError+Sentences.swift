@@ -29,6 +29,10 @@ extension CheckpointError: CustomStringConvertible {
     case .shards(let path, let problem): "\(path): \(problem)"
     case .safetensors(let path, let problem): "\(path): \(problem)"
     case .output(let path, let problem): "\(path): \(problem)"
+
+    // MARK: HDF5 and Keras
+    case .hdf5(let path, let problem): "\(path): \(problem)"
+    case .archive(let path, let problem): "\(path): \(problem)"
     }
   }
 

@@ -18,4 +18,8 @@ public enum CheckpointError: Error, Sendable, Hashable {
   case shards(path: String, ShardsProblem)
   case safetensors(path: String, SafetensorsProblem)
   case output(path: String, OutputProblem)
+
+  // MARK: HDF5 and Keras
+  case hdf5(path: String, HDF5Problem)
+  case archive(path: String, ArchiveProblem)
 }

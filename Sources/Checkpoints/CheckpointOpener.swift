@@ -14,7 +14,7 @@ public enum CheckpointOpener {
     case .file: break
     }
     switch try content(of: path) {
-    case .hdf5: throw .cannotOpen(path: path, reason: "HDF5")
+    case .hdf5: return try HDF5Source(path: path)
     case .keras: throw .cannotOpen(path: path, reason: "Keras")
     case .safetensors: return try SafetensorsSource(path: path)
     case .shardIndex: return try ShardedSafetensors(index: path)

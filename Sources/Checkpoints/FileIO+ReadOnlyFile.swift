@@ -14,7 +14,7 @@ public final class ReadOnlyFile: Sendable {
   public let path: String
   /// The bytes that the file had when it was opened.
   public let size: Int
-  private let descriptor: Int32
+  let descriptor: Int32
 
   /// Opens a regular file.
   ///
@@ -42,6 +42,12 @@ public final class ReadOnlyFile: Sendable {
   }
 
   deinit { close(descriptor) }
+
+  /// Whether the file has the size that it had when it was opened.
+  var isUnchanged: Bool {
+    var status = stat()
+    return fstat(descriptor, &status) == 0 && Int(status.st_size) == size
+  }
 
   /// Fills the target with the bytes at an offset.
   ///
@@ -92,10 +98,7 @@ public final class ReadOnlyFile: Sendable {
       throw .endsEarly(path: path, offset: range.lowerBound, wanted: range.count, size: size)
     }
     guard !range.isEmpty else { return Bytes([UInt8]()) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, Int(status.st_size) == size else {
-      throw .changedWhileOpen(path: path)
-    }
+    guard isUnchanged else { throw .changedWhileOpen(path: path) }
     let lead = range.lowerBound % Int(getpagesize())
     let length = range.count + lead
     guard

@@ -22,11 +22,15 @@ public final class ReplacementFile: Sendable {
   private let descriptor: Int32
   private let isCommitted = Atomic(false)
 
-  /// Makes an empty temporary beside the target.
+  /// Makes an empty temporary.
   ///
+  /// - Parameters:
+  ///   - target: the file to make or replace.
+  ///   - path: where the bytes are until then, on the target's file system; what a killed run left
+  ///     there is replaced. Without it, a new name beside the target.
   /// - Throws: `CheckpointError.cannotWrite` when the folder is missing or may not be written to,
   ///   or when the target is a folder.
-  public init(target: String) throws(CheckpointError) {
+  public init(target: String, temporaryPath path: String? = nil) throws(CheckpointError) {
     let target = Self.followingLinks(target)
     if FileIO.kind(of: target) == .folder {
       throw .cannotWrite(path: target, reason: "a folder of this name is in the way")
@@ -37,8 +41,9 @@ public final class ReplacementFile: Sendable {
         path: target, reason: "the folder '\(folder)' does not exist; make it first")
     }
     self.target = target
-    temporaryPath = FileIO.temporaryPath(beside: target)
-    let path = temporaryPath
+    if let path { unlink(path) }
+    let path = path ?? FileIO.temporaryPath(beside: target)
+    temporaryPath = path
     descriptor = FileIO.retrying { open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666) }
     guard descriptor >= 0 else {
       // A deinit does not run for an object whose init throws: nothing is removed here.

@@ -11,6 +11,7 @@ public struct ModelFolder: TensorSource {
 
   public var format: String { weights.format }
   public var tensors: [TensorDescription] { weights.tensors }
+  public var skipped: [SkippedObject] { weights.skipped }
 
   /// Opens the weights that a folder holds.
   ///

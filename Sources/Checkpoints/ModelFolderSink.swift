@@ -20,8 +20,8 @@ public final class ModelFolderSink: TensorSink {
   /// - Parameters:
   ///   - path: the folder to make.
   ///   - tensors: names, types and shapes, in the order to write them.
-  ///   - metadata: texts for every shard; companions to copy. When none is called config.json and
-  ///     there is a configuration, it is written as one.
+  ///   - metadata: texts for every shard; companions to copy. Texts under a companion's name, and
+  ///     the configuration, become files unless a companion to copy has that name.
   ///   - maximumShardBytes: a shard is closed before its tensors exceed this; a larger tensor has
   ///     a shard for itself.
   /// - Throws: `CheckpointError.folderNotEmpty`, `.diskFull`, `.cannotWrite`, `.nameNotPossible`.
@@ -39,7 +39,7 @@ public final class ModelFolderSink: TensorSink {
     }
     let temporary = FileIO.temporaryPath(beside: path)
     try FileIO.makeFolder(temporary)
-    do {
+    do throws(CheckpointError) {
       let groups = Self.groups(tensors, maximumShardBytes: maximumShardBytes)
       let names = Self.names(count: groups.count)
       var owner: [String: Int] = [:]
@@ -51,7 +51,8 @@ public final class ModelFolderSink: TensorSink {
         }
         shards.append(
           try SafetensorsSink(
-            path: FileIO.path(temporary, names[index]), tensors: group, strings: metadata.strings))
+            path: FileIO.path(temporary, names[index]), tensors: group,
+            strings: metadata.unpacked().strings))
       }
       if groups.count > 1 { try Self.writeIndex(inFolder: temporary, groups, names) }
       try Self.writeCompanions(metadata, inFolder: temporary)
@@ -59,7 +60,7 @@ public final class ModelFolderSink: TensorSink {
       shardOfTensor = owner
     } catch {
       FileIO.removeFolder(temporary)
-      throw error as? CheckpointError ?? .cannotWrite(path: path, reason: "\(error)")
+      throw error
     }
     self.target = path
     self.temporary = temporary
@@ -140,8 +141,8 @@ public final class ModelFolderSink: TensorSink {
     for (name, path) in metadata.companions.sorted(by: { $0.key < $1.key }) {
       try FileIO.copy(path, to: FileIO.path(folder, name))
     }
-    if metadata.companions["config.json"] == nil, let text = metadata.configuration {
-      try ReplacementFile.write(Array(text.utf8), to: FileIO.path(folder, "config.json"))
+    for (name, text) in metadata.unpacked().texts where metadata.companions[name] == nil {
+      try ReplacementFile.write(Array(text.utf8), to: FileIO.path(folder, name))
     }
   }
 }

@@ -27,6 +27,12 @@ public final class SafetensorsSink: TensorSink {
     path: String, tensors: [TensorDescription], strings: [String: String] = [:],
     isDurable: Bool = true
   ) throws(CheckpointError) {
+    let total = SafetensorsSource.totalByteCount(of: tensors)
+    guard total < Int.max - SafetensorsHeader.maximumBytes - 8 else {
+      throw .diskFull(
+        path: path, neededBytes: total,
+        availableBytes: FileIO.availableBytes(inFolder: FileIO.folder(of: path)))
+    }
     let header = try Self.header(path: path, tensors: tensors, strings: strings)
     var places: [String: Range<Int>] = [:]
     var end = header.count

@@ -21,7 +21,7 @@ public struct SafetensorsSource: TensorSource {
     let header = try SafetensorsHeader(reading: file)
     var metadata = CheckpointMetadata()
     metadata.strings = header.metadata
-    if findingCompanions { try metadata.findCompanions(inFolder: FileIO.folder(of: path)) }
+    if findingCompanions { try metadata.findCompanions(besideFile: path) }
     self.path = path
     self.file = file
     self.metadata = metadata

@@ -1,6 +1,19 @@
 import Tensors
 
 extension TensorSource {
+  /// The bytes that all values take when decoded; the largest number when they are more than that.
+  public var totalByteCount: Int { Self.totalByteCount(of: tensors) }
+
+  /// The bytes that the values of tensors take; the largest number when they are more than that.
+  ///
+  /// A compressed file can declare tensors whose sum is beyond 64 bits, though each is below.
+  static func totalByteCount(of tensors: [TensorDescription]) -> Int {
+    tensors.reduce(0) { total, tensor in
+      let (sum, overflow) = total.addingReportingOverflow(tensor.byteCount)
+      return overflow ? Int.max : sum
+    }
+  }
+
   /// Hands out a tensor's bytes in order, in pieces of at most `maximumBytes`.
   ///
   /// Contiguous tensors are read with pread, so that no mapped page counts against a memory cap,

@@ -9,14 +9,14 @@ extern "C" {
 
 float pith_stored_scale(float scale, int32_t scale_type, int32_t bits) {
   // No product of a code (at most 2^bits away from its zero) and a scale may overflow f32.
-  const float ceiling = ldexpf(FLT_MAX, -bits);
+  const float room = 1.0f / static_cast<float>(1 << bits);
   float low = FLT_MIN;
-  float high = ceiling;
+  float high = FLT_MAX * room;
   if (scale_type == PITH_F16) {
     low = 0x1p-14f;
     high = 65504.0f;
   } else if (scale_type == PITH_BF16) {
-    high = ldexpf(0x1.FEp127f, -bits);
+    high = 0x1.FEp127f * room;
   }
   scale = scale < low ? low : (scale > high ? high : scale);
   float stored = scale;

@@ -36,8 +36,26 @@ inline bool SamePoint(PithGridPoint a, PithGridPoint b) {
   return a.scale == b.scale && a.zero == b.zero;
 }
 
-/// The candidate with the smallest error; among equals the one that clips least. All candidates
-/// are tried: a search that stops at the first rise can miss the minimum.
+/// What clipping the ends of a range costs at least on a grid: an end that lies beyond the grid's
+/// reach is off by the distance. Grows as the scale shrinks. A little less than the exact bound,
+/// for the roundings of the errors it is compared with.
+inline double ClippingBound(const PithGrid &grid, PithGridPoint point, float low, float high) {
+  double beyond;
+  if (grid.symmetric) {
+    const double amax = -low > high ? -static_cast<double>(low) : high;
+    beyond = amax - (1 << (grid.bits - 1)) * static_cast<double>(point.scale);
+    return beyond > 0 ? beyond * beyond * 0.9999 : 0;
+  }
+  // Two ends share the distance; the sum of their squares is least when each has half.
+  beyond = static_cast<double>(high) - low - TopCode(grid.bits) * static_cast<double>(point.scale);
+  return beyond > 0 ? beyond * beyond * 0.4999 : 0;
+}
+
+/// The candidate with the smallest error; among equals the one that clips least.
+///
+/// A search that stops at the first rise of the error can miss the minimum; this one stops only
+/// where the ends of the range alone cost more than the best so far, as they then do for every
+/// further candidate.
 template <class ErrorOf>
 inline PithGridPoint BestPoint(const PithGrid &grid, float low, float high, ErrorOf error_of) {
   PithGridPoint best = pith_grid_for_range(&grid, low, high, 1.0);
@@ -48,6 +66,7 @@ inline PithGridPoint BestPoint(const PithGrid &grid, float low, float high, Erro
     const PithGridPoint candidate = pith_grid_for_range(&grid, low, high, Shrink(grid, step));
     if (SamePoint(candidate, last)) continue;
     last = candidate;
+    if (ClippingBound(grid, candidate, low, high) >= best_error) break;
     const double error = error_of(candidate);
     if (error < best_error) {
       best_error = error;

@@ -8,10 +8,11 @@ import Musl
 
 /// The choice of OpenBLAS's kernels.
 ///
-/// OpenBLAS before 0.3.22 or so does not know the newest processors and falls back to Haswell's
-/// kernels, about half as fast as the AVX-512 ones that the processor could run. It reads
-/// `OPENBLAS_CORETYPE` while it is loaded, before any code of ours, so the only way is to set the
-/// variable and start the program again.
+/// An OpenBLAS that does not know a processor falls back to Haswell's or Zen's kernels, about half
+/// as fast as the AVX-512 ones that the processor may be able to run. It reads `OPENBLAS_CORETYPE`
+/// while it is loaded, before any code of ours, so the only way is to set the variable and start
+/// the program again. A value set by the user is left alone: it may be there to get the same bits
+/// on different machines.
 public enum NumericPath {
   static let variable = "OPENBLAS_CORETYPE"
   /// Present in a process that was started again, so that it never happens twice.
@@ -29,8 +30,18 @@ public enum NumericPath {
   /// To be called first thing in `main`: open files and threads do not survive. Does nothing
   /// outside Linux, when the variable is set already, and in a process started by this function.
   public static func reexecuteIfFaster(arguments: [String] = CommandLine.arguments) {
-    #if os(Linux)
     guard let coreType = recommendedCoreType() else { return }
+    reexecute(coreType: coreType, arguments: arguments)
+  }
+
+  /// Starts the program again with the kernels of a core type; returns where that is impossible
+  /// or has been done before.
+  public static func reexecute(
+    coreType: String, arguments: [String] = CommandLine.arguments
+  ) {
+    #if os(Linux)
+    guard ProcessInfo.processInfo.environment[marker] == nil else { return }
+    let before = ProcessInfo.processInfo.environment[variable]
     setenv(variable, coreType, 1)
     setenv(marker, "1", 1)
     var copies: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
@@ -38,8 +49,8 @@ public enum NumericPath {
     _ = execv("/proc/self/exe", copies)
     // Only a failure returns: the slower kernels do as well.
     for copy in copies { free(copy) }
-    unsetenv(variable)
     unsetenv(marker)
+    if let before { setenv(variable, before, 1) } else { unsetenv(variable) }
     #endif
   }
 

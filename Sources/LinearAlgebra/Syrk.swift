@@ -5,7 +5,9 @@ import Tensors
 /// The lower half is computed in square tiles and mirrored; tiles and the order of every sum
 /// depend on the extents alone.
 public enum Syrk {
-  static let tile = 256
+  /// Rows and columns of a tile: large ones pack less, small ones share out better.
+  static func tileExtent(order: Int) -> Int { order >= 2048 ? 512 : 256 }
+
   /// Rows of f32 products that are summed in f32 before they join the f64 sum.
   static let chunkRows = 512
 
@@ -133,6 +135,7 @@ public enum Syrk {
   private static func forEachTile(
     _ order: Int, _ pool: WorkerPool, _ body: @Sendable (Range<Int>, Range<Int>) -> Void
   ) throws {
+    let tile = tileExtent(order: order)
     let side = (order + tile - 1) / tile
     let places = (0..<side).flatMap { row in (0...row).map { (row, $0) } }
     func range(_ index: Int) -> Range<Int> { index * tile..<min((index + 1) * tile, order) }

@@ -107,6 +107,35 @@ struct IntegerGridTests {
     }
   }
 
+  @Test("the clip search finds the minimum over all candidates, though it need not try them all")
+  func clipSearchIsExhaustive() {
+    for symmetric in [true, false] {
+      for bits in Int32(2)...8 {
+        for seed in UInt64(1)...12 {
+          let given = Case(
+            bits: bits, symmetric: symmetric, scaleType: 0, rows: 1, columns: 64, group: 64,
+            clipSteps: 95)
+          var values = Sample.normals(64, seed: seed)
+          if seed % 3 == 0 { values[5] *= 30 }
+          if seed % 4 == 0 { values = values.map { abs($0) } }
+          var grid = given.grid
+          let range = pith_range(values, 64)
+          var best = Double.infinity
+          var scale: Float = 0
+          for step in 0..<95 {
+            let point = pith_grid_for_range(
+              &grid, range.minimum, range.maximum, 1 - Double(step) * 0.01)
+            let error = pith_grid_error_reference(&grid, point, values, 64)
+            if error < best { (best, scale) = (error, point.scale) }
+          }
+          let encoded = Self.encode(values, given, reference: false)
+          let found = encoded.scales.withUnsafeBytes { $0.loadUnaligned(as: Float.self) }
+          #expect(found == scale, "\(given), seed \(seed)")
+        }
+      }
+    }
+  }
+
   @Test("NaN and infinity are found at their place")
   func nonFinite() {
     let given = Case(bits: 4, symmetric: true, scaleType: 1, rows: 2, columns: 128, group: 32)

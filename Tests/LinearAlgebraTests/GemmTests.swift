@@ -1,6 +1,7 @@
-import LinearAlgebra
 import Tensors
 import Testing
+
+@testable import LinearAlgebra
 
 @Suite("Matrix products")
 struct GemmTests {
@@ -33,6 +34,19 @@ struct GemmTests {
     for workers in [2, 3] {
       #expect(try a.multiplied(by: b, pool: WorkerPool(workers: workers)).values == one.values)
     }
+  }
+
+  @Test("Tiles: one for a small product, at least four where that is possible, few for a large one")
+  func tiles() {
+    func count(_ m: Int, _ n: Int, _ k: Int) -> Int {
+      let (rows, columns) = Gemm.tileExtents(m: m, n: n, k: k)
+      return (m + rows - 1) / rows * ((n + columns - 1) / columns)
+    }
+    #expect(count(64, 64, 64) == 1)
+    #expect(count(512, 512, 512) == 4)
+    #expect(count(1, 4000, 4000) >= 4 && count(4000, 1, 4000) >= 4)
+    #expect(count(4096, 4096, 4096) == 64)
+    #expect(count(3, 3, 1 << 40) == 1)
   }
 
   @Test("Empty extents give zeros, wrong ones an error with both sizes")

@@ -32,20 +32,27 @@ struct SyrkTests {
 
   @Test("f64 sums keep what f32 sums lose over many tokens")
   func accumulation() throws {
-    // Ones and a small column: the f32 sum of 2^24 + 1 ones stands still, in miniature here by a
-    // large first contribution.
     var h = Matrix<Double>(rows: 1, columns: 1, repeating: 0x1p24)
     let ones = Matrix<Float>(rows: 1000, columns: 1, repeating: 1)
     try Syrk.accumulate(ones, scale: 0.5, into: &h)
     #expect(h[0, 0] == 0x1p24 + 500)
 
     var random = PortableRandom(10)
-    let x = random.normal(5000, 40)
-    let exact = try Syrk.gram(x.single.converted(to: Double.self))
-    let wide = try Syrk.gramInDouble(x.single)
-    let narrow = try Syrk.gram(x.single).converted(to: Double.self)
-    #expect(distance(wide, exact) < 2e-7 * frobenius(exact))
-    #expect(distance(wide, exact) < distance(narrow, exact))
+    let x = random.normal(4000, 12).single
+    let exact = try Syrk.gram(x.converted(to: Double.self))
+    var wide = Matrix<Double>(rows: 12, columns: 12, repeating: 0)
+    var narrow = Matrix<Float>(rows: 12, columns: 12, repeating: 0)
+    for start in stride(from: 0, to: x.rows, by: 10) {
+      let batch = x.rows(start..<start + 10)
+      try Syrk.accumulate(batch, into: &wide)
+      let product = try Syrk.gram(batch)
+      for index in narrow.values.indices { narrow.values[index] += product.values[index] }
+    }
+    let wideError = distance(wide, exact) / frobenius(exact)
+    let narrowError = distance(narrow.converted(to: Double.self), exact) / frobenius(exact)
+    #expect(wideError < 2e-8)
+    #expect(narrowError > 2e-7)
+    #expect(try distance(Syrk.gramInDouble(x), exact) < 2e-7 * frobenius(exact))
   }
 
   @Test("A wrong accumulator is an error")
