@@ -72,6 +72,10 @@ PITH_CLONES void pith_masked_softmax(float *scores, size_t rows, size_t columns,
     size_t first, last;
     allowed(row, columns, causal, offset, window, first, last);
     float *line = scores + row * stride;
+    if (first >= last) {
+      memset(line, 0, columns * sizeof(float));
+      continue;
+    }
     float *x = line + first;
     const size_t count = last - first;
     const float shift = largest_scaled(x, count, scale);

@@ -84,7 +84,7 @@ struct BlockPass {
       let value = buffers.value + range.lowerBound * shape.keyValueWidth
       if fused {
         let all = memory + count * width
-        try maps[0].apply(input, rows: count, into: all, pool: pool)
+        maps[0].apply(input, rows: count, into: all, pool: pool)
         var column = 0
         for (target, part) in [
           (query, shape.queryWidth), (key, shape.keyValueWidth), (value, shape.keyValueWidth),
@@ -95,9 +95,9 @@ struct BlockPass {
           column += part
         }
       } else {
-        try maps[0].apply(input, rows: count, into: query, pool: pool)
-        try maps[1].apply(input, rows: count, into: key, pool: pool)
-        try maps[2].apply(input, rows: count, into: value, pool: pool)
+        maps[0].apply(input, rows: count, into: query, pool: pool)
+        maps[1].apply(input, rows: count, into: key, pool: pool)
+        maps[2].apply(input, rows: count, into: value, pool: pool)
       }
       block.queryNorm?.apply(query, rows: count * shape.heads, into: query)
       block.keyNorm?.apply(key, rows: count * shape.keyValueHeads, into: key)
@@ -128,7 +128,7 @@ struct BlockPass {
     try scratch.with(count * (width + inner * (gated ? 2 : 1))) { memory in
       let attended = UnsafePointer(buffers.attended + range.lowerBound * model.attention.queryWidth)
       try observer?.observe(sites[1], attended, rows: count)
-      try block.attentionOutput.apply(attended, rows: count, into: memory, pool: pool)
+      block.attentionOutput.apply(attended, rows: count, into: memory, pool: pool)
       pith_add(rows, memory, count * width)
       var input = UnsafePointer(rows)
       if before {
@@ -140,16 +140,16 @@ struct BlockPass {
       try observer?.observe(sites[2], input, rows: count)
       let hidden = memory + count * width
       let activation = feedForward.activation.kernel
-      try block.feedForward[0].apply(input, rows: count, into: hidden, pool: pool)
+      block.feedForward[0].apply(input, rows: count, into: hidden, pool: pool)
       if gated {
         let up = hidden + count * inner
-        try block.feedForward[1].apply(input, rows: count, into: up, pool: pool)
+        block.feedForward[1].apply(input, rows: count, into: up, pool: pool)
         pith_activate_gated(activation, hidden, up, count * inner)
       } else {
         pith_activate(activation, hidden, count * inner)
       }
       try observer?.observe(sites[3], hidden, rows: count)
-      try block.feedForward[gated ? 2 : 1].apply(hidden, rows: count, into: memory, pool: pool)
+      block.feedForward[gated ? 2 : 1].apply(hidden, rows: count, into: memory, pool: pool)
       pith_add(rows, memory, count * width)
       if !before { block.feedForwardNorm.apply(rows, rows: count, into: rows) }
     }

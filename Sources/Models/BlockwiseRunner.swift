@@ -43,7 +43,7 @@ public final class BlockwiseRunner {
     chunks = batch.chunks(ofRows: min(trunk.passRows, windowRows))
     for chunk in chunks {
       try store.with(rows: rows(chunk), reading: false, writing: true, scratch: trunk.scratch) {
-        try trunk.embed(batch, chunk, cache: nil, into: $0)
+        trunk.embed(batch, chunk, cache: nil, into: $0)
       }
     }
     account(blockBytes: 0)
@@ -90,9 +90,9 @@ public final class BlockwiseRunner {
     for chunk in chunks {
       let rows = rows(chunk)
       try store.with(rows: rows, writing: false, scratch: trunk.scratch) { x in
-        let hidden = try Matrix<Float>(rows: rows.count, columns: trunk.outputWidth) { target in
+        let hidden = Matrix<Float>(rows: rows.count, columns: trunk.outputWidth) { target in
           guard let y = target.baseAddress else { return }
-          try trunk.finish(x, rows: rows.count, into: y)
+          trunk.finish(x, rows: rows.count, into: y)
         }
         try body(chunk, hidden)
       }

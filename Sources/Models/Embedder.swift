@@ -43,12 +43,12 @@ struct Embedder: Sendable {
   func embed(
     _ batch: TokenBatch, rows: Range<Int>, position: [Int32],
     into x: UnsafeMutablePointer<Float>, scratch: ScratchMemory, pool: WorkerPool
-  ) throws {
+  ) {
     let width = model.hiddenSize
     if let projection {
-      try scratch.with(rows.count * table.columns) { narrow in
+      scratch.with(rows.count * table.columns) { narrow in
         gather(batch, rows, into: narrow)
-        try projection.apply(narrow, rows: rows.count, into: x, pool: pool)
+        projection.apply(narrow, rows: rows.count, into: x, pool: pool)
       }
     } else {
       gather(batch, rows, into: x)

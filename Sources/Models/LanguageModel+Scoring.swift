@@ -51,7 +51,7 @@ extension LanguageModel {
   public func logits(of hidden: Matrix<Float>, rows: [Int]? = nil) throws -> Matrix<Float> {
     let head = try requireHead()
     let picked = rows.map { hidden.picking($0) } ?? hidden
-    let x = try head.prepared(picked, pool: pool)
+    let x = head.prepared(picked, pool: pool)
     let vocabulary = description.vocabularySize
     return Matrix(rows: x.rows, columns: vocabulary) { target in
       x.values.withUnsafeBufferPointer { source in

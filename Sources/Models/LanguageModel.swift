@@ -66,7 +66,7 @@ public final class LanguageModel: Sendable {
       func rows(_ chunk: Range<Int>) -> UnsafeMutablePointer<Float> {
         x + batch.offsets[chunk.lowerBound] * width
       }
-      for chunk in chunks { try trunk.embed(batch, chunk, cache: cache, into: rows(chunk)) }
+      for chunk in chunks { trunk.embed(batch, chunk, cache: cache, into: rows(chunk)) }
       if let resident {
         for chunk in chunks {
           for block in blocks {
@@ -85,16 +85,16 @@ public final class LanguageModel: Sendable {
     }
     cache?.advance(by: batch)
     guard stopAfter == nil else { return states }
-    try states.values.withUnsafeMutableBufferPointer { target in
+    states.values.withUnsafeMutableBufferPointer { target in
       guard let x = target.baseAddress, trunk.outputProjection == nil else { return }
-      try trunk.finish(x, rows: batch.rows, into: x)
+      trunk.finish(x, rows: batch.rows, into: x)
     }
     guard trunk.outputProjection != nil else { return states }
-    return try Matrix(rows: batch.rows, columns: trunk.outputWidth) { target in
+    return Matrix(rows: batch.rows, columns: trunk.outputWidth) { target in
       guard let y = target.baseAddress else { return }
-      try states.values.withUnsafeMutableBufferPointer { source in
+      states.values.withUnsafeMutableBufferPointer { source in
         guard let x = source.baseAddress else { return }
-        try trunk.finish(x, rows: batch.rows, into: y)
+        trunk.finish(x, rows: batch.rows, into: y)
       }
     }
   }

@@ -74,7 +74,7 @@ public struct LinearMap: Sendable {
   /// shared out. The same bits either way.
   public func apply(
     _ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, pool: WorkerPool
-  ) throws {
+  ) {
     guard rows > 0 else { return }
     switch form {
     case .dense(let table):

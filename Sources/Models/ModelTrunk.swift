@@ -60,10 +60,10 @@ final class ModelTrunk: Sendable {
   func embed(
     _ batch: TokenBatch, _ sequences: Range<Int>, cache: KeyValueCache?,
     into x: UnsafeMutablePointer<Float>
-  ) throws {
+  ) {
     let rows = batch.offsets[sequences.lowerBound]..<batch.offsets[sequences.upperBound]
     let (_, positions) = layout(batch, sequences, cache: cache)
-    try embedder.embed(
+    embedder.embed(
       batch, rows: rows, position: positions, into: x, scratch: scratch, pool: pool)
   }
 
@@ -86,10 +86,10 @@ final class ModelTrunk: Sendable {
   /// there is no projection.
   func finish(
     _ x: UnsafeMutablePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>
-  ) throws {
+  ) {
     finalNorm?.apply(x, rows: rows, into: x)
     if let outputProjection {
-      try outputProjection.apply(x, rows: rows, into: y, pool: pool)
+      outputProjection.apply(x, rows: rows, into: y, pool: pool)
     } else if y != x {
       y.update(from: x, count: rows * model.hiddenSize)
     }

@@ -38,13 +38,13 @@ struct VocabularyHead: Sendable {
   }
 
   /// What the table multiplies: the hidden states, or the masked-LM head's map of them.
-  func prepared(_ hidden: Matrix<Float>, pool: WorkerPool) throws -> Matrix<Float> {
+  func prepared(_ hidden: Matrix<Float>, pool: WorkerPool) -> Matrix<Float> {
     guard let transform, hidden.rows > 0 else { return hidden }
-    return try Matrix(rows: hidden.rows, columns: width) { target in
+    return Matrix(rows: hidden.rows, columns: width) { target in
       guard let y = target.baseAddress else { return }
-      try hidden.values.withUnsafeBufferPointer { source in
+      hidden.values.withUnsafeBufferPointer { source in
         guard let x = source.baseAddress else { return }
-        try transform.dense.apply(x, rows: hidden.rows, into: y, pool: pool)
+        transform.dense.apply(x, rows: hidden.rows, into: y, pool: pool)
       }
       pith_activate(transform.activation, y, hidden.rows * width)
       transform.norm.apply(y, rows: hidden.rows, into: y)

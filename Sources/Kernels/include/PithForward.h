@@ -47,7 +47,7 @@ void pith_add_bias(float *x, const float *bias, size_t rows, size_t width);
 /// softmax(scale · scores) over the allowed columns of each row, 0 elsewhere.
 ///
 /// Row i may see columns [max(0, last - window), last) with last = columns when `causal` is 0, else
-/// min(columns, offset + i + 1); window 0 means no limit.
+/// min(columns, offset + i + 1); window 0 means no limit. A row that may see nothing becomes 0.
 void pith_masked_softmax(float *scores, size_t rows, size_t columns, size_t stride, int causal,
                          size_t offset, size_t window, float scale);
 void pith_masked_softmax_reference(float *scores, size_t rows, size_t columns, size_t stride,
