@@ -1,6 +1,4 @@
-// LAPACKE's complex types need C99 complex, which Swift's importer does not take; plain structs do.
+// CBLAS from OpenBLAS's own header, LAPACK through the prototypes in lapack_routines.h.
 #pragma once
-#define lapack_complex_float struct { float real, imag; }
-#define lapack_complex_double struct { double real, imag; }
-#define LAPACK_COMPLEX_CUSTOM
 #include <cblas.h>
+#include "lapack_routines.h"

@@ -24,9 +24,34 @@ extension CheckpointError: CustomStringConvertible {
       "\(path): the disk is full: \(neededBytes) bytes are needed and \(availableBytes) are "
         + "available there; free some space or choose another place"
 
+    // MARK: Folders and safetensors
+    case .opening(let path, let problem): "\(path): \(problem)"
+    case .shards(let path, let problem): "\(path): \(problem)"
+    case .safetensors(let path, let problem): "\(path): \(problem)"
+    case .output(let path, let problem): "\(path): \(problem)"
+
     // MARK: HDF5 and Keras
     case .hdf5(let path, let problem): "\(path): \(problem)"
     case .archive(let path, let problem): "\(path): \(problem)"
     }
+  }
+
+  /// A name from a file, fit for a terminal: no control characters, at most 120 characters.
+  static func shown(_ name: String) -> String {
+    var text = ""
+    for (index, scalar) in name.unicodeScalars.enumerated() {
+      if index == 120 { return text + "…" }
+      if scalar.properties.generalCategory == .control {
+        text += "\\u{" + String(scalar.value, radix: 16) + "}"
+      } else {
+        text.unicodeScalars.append(scalar)
+      }
+    }
+    return text
+  }
+
+  /// Several names from a file, the first six of them.
+  static func shown(_ names: [String]) -> String {
+    names.prefix(6).map { shown($0) }.joined(separator: ", ") + (names.count > 6 ? ", …" : "")
   }
 }

@@ -1,4 +1,6 @@
-/// What can be wrong with a checkpoint. Every case names the file.
+/// What can be wrong with a checkpoint; every case names the file.
+///
+/// CheckpointError+Sentences.swift turns the cases into sentences.
 public enum CheckpointError: Error, Sendable, Hashable {
   // MARK: Files
   case cannotOpen(path: String, reason: String)
@@ -10,6 +12,12 @@ public enum CheckpointError: Error, Sendable, Hashable {
   case cannotMap(path: String, reason: String)
   case cannotWrite(path: String, reason: String)
   case diskFull(path: String, neededBytes: Int, availableBytes: Int)
+
+  // MARK: Folders and safetensors
+  case opening(path: String, OpeningProblem)
+  case shards(path: String, ShardsProblem)
+  case safetensors(path: String, SafetensorsProblem)
+  case output(path: String, OutputProblem)
 
   // MARK: HDF5 and Keras
   case hdf5(path: String, HDF5Problem)

@@ -15,17 +15,22 @@ import Musl
 public final class ReplacementFile: Sendable {
   /// The path that `commit` gives the file; a symbolic link was followed to the file it names.
   public let target: String
-  /// Where the bytes are until then: in the target's folder, so that the rename is atomic. Another
-  /// library may write to this path before `commit`.
+  /// Where the bytes are until then: in the target's folder, so that the rename is atomic.
+  ///
+  /// Another library may write to this path before `commit`.
   public let temporaryPath: String
   private let descriptor: Int32
   private let isCommitted = Atomic(false)
 
-  /// Makes an empty temporary beside the target.
+  /// Makes an empty temporary.
   ///
+  /// - Parameters:
+  ///   - target: the file to make or replace.
+  ///   - path: where the bytes are until then, on the target's file system; what a killed run left
+  ///     there is replaced. Without it, a new name beside the target.
   /// - Throws: `CheckpointError.cannotWrite` when the folder is missing or may not be written to,
   ///   or when the target is a folder.
-  public init(target: String) throws(CheckpointError) {
+  public init(target: String, temporaryPath path: String? = nil) throws(CheckpointError) {
     let target = Self.followingLinks(target)
     if FileIO.kind(of: target) == .folder {
       throw .cannotWrite(path: target, reason: "a folder of this name is in the way")
@@ -36,11 +41,9 @@ public final class ReplacementFile: Sendable {
         path: target, reason: "the folder '\(folder)' does not exist; make it first")
     }
     self.target = target
-    // 200 bytes of the name: with what is added it must stay below the usual limit of 255.
-    let stem = String(decoding: FileIO.name(of: target).utf8.prefix(200), as: UTF8.self)
-    let mark = String(UInt32.random(in: .min ... .max), radix: 16)
-    temporaryPath = FileIO.path(folder, ".\(stem).\(getpid())-\(mark).partial")
-    let path = temporaryPath
+    if let path { unlink(path) }
+    let path = path ?? FileIO.temporaryPath(beside: target)
+    temporaryPath = path
     descriptor = FileIO.retrying { open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666) }
     guard descriptor >= 0 else {
       // A deinit does not run for an object whose init throws: nothing is removed here.
@@ -109,9 +112,7 @@ public final class ReplacementFile: Sendable {
   ///   file, a crash of the program cannot.
   public func commit(durably: Bool = true) throws(CheckpointError) {
     if durably, FileIO.retrying({ fsync(descriptor) }) != 0 { throw failure(needing: 0) }
-    guard rename(temporaryPath, target) == 0 else {
-      throw .cannotWrite(path: target, reason: FileIO.lastError)
-    }
+    try FileIO.rename(temporaryPath, to: target)
     isCommitted.store(true, ordering: .releasing)
     if durably { try FileIO.synchronizeFolder(FileIO.folder(of: target)) }
   }

@@ -10,19 +10,21 @@ public struct HDF5Source: TensorSource {
   public var format: String { "HDF5" }
   public var tensors: [TensorDescription] { file.tensors }
   /// What the file links to that is no tensor, and why.
-  public var skipped: [HDF5SkippedObject] { file.skipped }
+  public var skipped: [SkippedObject] { file.skipped }
 
   /// Opens and validates a file.
   ///
   /// - Throws: `CheckpointError`, `.hdf5` where the file is to blame.
   public init(path: String, limits: HDF5Limits = HDF5Limits()) throws(CheckpointError) {
-    self.init(file: try HDF5File(path: path, limits: limits))
+    try self.init(file: try HDF5File(path: path, limits: limits))
   }
 
   /// A file that is open already.
-  public init(file: HDF5File) {
+  ///
+  /// - Throws: `CheckpointError.opening` when a sibling config.json is not text.
+  public init(file: HDF5File) throws(CheckpointError) {
     self.file = file
-    metadata = HDF5Metadata.gather(root: file.root, path: file.path)
+    metadata = try HDF5Metadata.gather(root: file.root, path: file.path)
   }
 
   public func read(
@@ -38,40 +40,23 @@ public struct HDF5Source: TensorSource {
 
 /// Texts and files that come with an HDF5 file's tensors.
 enum HDF5Metadata {
-  /// Files that a model's folder carries beside its weights.
-  static let companionNames = [
-    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
-    "tokenizer.model", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt",
-    "merges.txt", "chat_template.jinja", "chat_template.json", "preprocessor_config.json",
-  ]
-
-  /// A configuration larger than this is none.
-  private static let configurationBytes = 16 << 20
-
-  /// The root's texts; the configuration from an attribute `config` or `model_config`, else from a
-  /// sibling config.json; the sibling files of a folder that has one.
-  static func gather(root: HDF5Group, path: String) -> CheckpointMetadata {
+  /// The root's texts; the configuration from an attribute `config.json` (as `pith convert` writes
+  /// it), `config` or `model_config`, else from a sibling config.json; the sibling files of a
+  /// folder that has one.
+  ///
+  /// A configuration in the file stands over a sibling: the file may be another model than the one
+  /// that the folder was made for.
+  static func gather(root: HDF5Group, path: String) throws(CheckpointError) -> CheckpointMetadata {
     var metadata = CheckpointMetadata()
     for (name, value) in root.attributes {
       if case .string(let text) = value { metadata.strings[name] = text }
     }
-    metadata.configuration = metadata.strings["config"] ?? metadata.strings["model_config"]
-    let folder = FileIO.folder(of: path)
-    guard FileIO.kind(of: FileIO.path(folder, "config.json")) == .file else { return metadata }
-    for name in companionNames {
-      let sibling = FileIO.path(folder, name)
-      if FileIO.kind(of: sibling) == .file { metadata.companions[name] = sibling }
-    }
-    if metadata.configuration == nil, let sibling = metadata.companions["config.json"] {
-      metadata.configuration = text(of: sibling)
+    try metadata.findCompanions(besideFile: path)
+    let keys = ["config.json", "config", "model_config"]
+    if let own = keys.lazy.compactMap({ metadata.strings[$0] }).first {
+      metadata.companions["config.json"] = nil
+      metadata.configuration = own
     }
     return metadata
-  }
-
-  private static func text(of path: String) -> String? {
-    guard let file = try? ReadOnlyFile(path: path), file.size <= configurationBytes,
-      let bytes = try? file.bytes(0..<file.size)
-    else { return nil }
-    return String(validating: bytes, as: UTF8.self)
   }
 }

@@ -12,6 +12,8 @@ public protocol TensorSource: Sendable {
   var tensors: [TensorDescription] { get }
   /// The configuration, the tokenizer and other texts that came with the tensors.
   var metadata: CheckpointMetadata { get }
+  /// Objects of the container that are no tensors (texts, compound types …), and why.
+  var skipped: [SkippedObject] { get }
 
   /// Reads some rows (steps of the outermost extent) of a tensor; a scalar has one row.
   ///
@@ -28,6 +30,17 @@ public protocol TensorSource: Sendable {
   func mapped(_ tensor: TensorDescription) throws(CheckpointError) -> Bytes?
 }
 
+/// An object that a source passed over.
+public struct SkippedObject: Sendable, Hashable {
+  public var name: String
+  public var reason: String
+
+  public init(name: String, reason: String) {
+    self.name = name
+    self.reason = reason
+  }
+}
+
 /// What comes with a model's tensors.
 public struct CheckpointMetadata: Sendable, Hashable {
   /// String attributes (HDF5 root) or `__metadata__` (safetensors), in order.
@@ -42,6 +55,8 @@ public struct CheckpointMetadata: Sendable, Hashable {
 }
 
 extension TensorSource {
+  public var skipped: [SkippedObject] { [] }
+
   /// The tensor of a name.
   public func tensor(named name: String) -> TensorDescription? {
     tensors.first { $0.name == name }

@@ -13,21 +13,24 @@ public enum JSONValue: Sendable, Hashable {
 }
 
 /// The members of a JSON object, in order; keys are unique.
+///
+/// Keys are told apart by their bytes. Swift's own comparison of texts calls `é` and `e` with a
+/// combining accent equal, and vocabularies have both as tokens.
 public struct JSONObject: Sendable, Hashable {
   public private(set) var members: [(key: String, value: JSONValue)] = []
-  private var index: [String: Int] = [:]
+  private var index: [ExactKey: Int] = [:]
 
   public init() {}
 
   /// The value of a key; assigning nil removes nothing, assigning a value replaces or appends.
   public subscript(key: String) -> JSONValue? {
-    get { index[key].map { members[$0].value } }
+    get { index[ExactKey(key)].map { members[$0].value } }
     set {
       guard let newValue else { return }
-      if let position = index[key] {
+      if let position = index[ExactKey(key)] {
         members[position].value = newValue
       } else {
-        index[key] = members.count
+        index[ExactKey(key)] = members.count
         members.append((key, newValue))
       }
     }
@@ -44,6 +47,22 @@ public struct JSONObject: Sendable, Hashable {
   public func hash(into hasher: inout Hasher) {
     hasher.combine(members.count)
     for key in keys.sorted() { hasher.combine(key) }
+  }
+}
+
+/// A text that equals another only when their bytes do.
+private struct ExactKey: Hashable, Sendable {
+  private let text: String
+
+  init(_ text: String) { self.text = text }
+
+  static func == (left: ExactKey, right: ExactKey) -> Bool {
+    left.text.utf8.elementsEqual(right.text.utf8)
+  }
+
+  func hash(into hasher: inout Hasher) {
+    var text = text
+    text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
   }
 }
 
@@ -64,10 +83,14 @@ extension JSONValue {
   public var isNull: Bool { self == .null }
 
   /// The number as an integer; nil when it is not one or does not fit.
+  ///
+  /// A number with a fraction or an exponent counts below 2⁵³, beyond which a double may stand for
+  /// a neighbour of what was written.
   public var int: Int? {
     guard case .number(let text) = self else { return nil }
     if let value = Int(text) { return value }
-    return Double(text).flatMap { Int(exactly: $0) }
+    guard let value = Double(text), value.magnitude < 0x1p53 else { return nil }
+    return Int(exactly: value)
   }
 
   /// The number as a double.

@@ -3,7 +3,7 @@ extension JSONValue {
   public enum Layout: Sendable {
     /// No spaces; keys in their order.
     case compact
-    /// No spaces; keys sorted: one text for one value, fit for hashing.
+    /// No spaces; keys sorted by their bytes: one text for one value, fit for hashing.
     case canonical
     /// Two spaces a level; keys in their order.
     case pretty
@@ -28,7 +28,9 @@ extension JSONValue {
       }
     case .object(let object):
       let members =
-        layout == .canonical ? object.members.sorted { $0.key < $1.key } : object.members
+        layout == .canonical
+        ? object.members.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+        : object.members
       Self.write(members, to: &output, layout, level, open: "{", close: "}") { member, output in
         Self.write(member.key, to: &output)
         output += layout == .pretty ? ": " : ":"

@@ -4,7 +4,7 @@
 /// something kept alive beside it (a mapped file). Two payloads that share a `Bytes` object are
 /// stored once: ties come free.
 public final class Bytes: @unchecked Sendable {
-  /// The memory; valid as long as this object lives. Nobody writes after initialisation.
+  /// The memory, valid as long as this object lives; nobody writes after initialisation.
   public let buffer: UnsafeRawBufferPointer
   private let release: () -> Void
 

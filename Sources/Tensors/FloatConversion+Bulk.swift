@@ -6,7 +6,8 @@ extension FloatConversion {
   /// Exact for every type but f64 and wide integers, which round to nearest. `target` has exactly
   /// the element count of `source`; another count is a bug of the caller.
   public static func decode(
-    _ source: UnsafeRawBufferPointer, as dtype: DType, into target: UnsafeMutableBufferPointer<Float>
+    _ source: UnsafeRawBufferPointer, as dtype: DType,
+    into target: UnsafeMutableBufferPointer<Float>
   ) {
     precondition(source.count == target.count * dtype.bytes, "\(source.count) bytes of \(dtype)")
     guard let from = source.baseAddress, let to = target.baseAddress else { return }
@@ -34,7 +35,8 @@ extension FloatConversion {
   /// - Throws: `TensorsError.notConvertible` for integers and 8-bit floats, whose rounding and
   ///   saturation are a number format's choice (room `Weights`), not a conversion.
   public static func encode(
-    _ source: UnsafeBufferPointer<Float>, as dtype: DType, into target: UnsafeMutableRawBufferPointer
+    _ source: UnsafeBufferPointer<Float>, as dtype: DType,
+    into target: UnsafeMutableRawBufferPointer
   ) throws(TensorsError) {
     precondition(target.count == source.count * dtype.bytes, "\(target.count) bytes of \(dtype)")
     guard let from = source.baseAddress, let to = target.baseAddress else { return }
@@ -57,7 +59,8 @@ extension FloatConversion {
     if bits & 0x7F == 0x7F { return .nan }
     let magnitude =
       exponent == 0
-      ? fraction * 0x1p-9 : (1 + fraction / 8) * Float(sign: .plus, exponent: exponent - 7, significand: 1)
+      ? fraction * 0x1p-9
+      : (1 + fraction / 8) * Float(sign: .plus, exponent: exponent - 7, significand: 1)
     return bits & 0x80 == 0 ? magnitude : -magnitude
   }
 

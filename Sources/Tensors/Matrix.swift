@@ -5,43 +5,53 @@
 public struct Matrix<Element: Sendable>: Sendable {
   public let rows: Int
   public let columns: Int
+  @usableFromInline var storage: [Element]
+
   /// The elements, row after row.
-  public var values: [Element] {
-    didSet { precondition(values.count == rows * columns, "a matrix keeps its element count") }
+  ///
+  /// Changed in place: a `didSet` here would copy the whole array at every assignment of one
+  /// element.
+  @inlinable public var values: [Element] {
+    get { storage }
+    _modify {
+      yield &storage
+      precondition(storage.count == rows * columns, "a matrix keeps its element count")
+    }
   }
 
   /// A matrix over existing values; a wrong count is a bug of the caller.
-  public init(rows: Int, columns: Int, values: [Element]) {
+  @inlinable public init(rows: Int, columns: Int, values: [Element]) {
     precondition(rows >= 0 && columns >= 0, "negative extent \(rows) × \(columns)")
     precondition(
       values.count == rows * columns, "\(values.count) values for \(rows) × \(columns)")
     self.rows = rows
     self.columns = columns
-    self.values = values
+    self.storage = values
   }
 
   /// A matrix with every element the same.
-  public init(rows: Int, columns: Int, repeating element: Element) {
+  @inlinable public init(rows: Int, columns: Int, repeating element: Element) {
     self.init(
       rows: rows, columns: columns, values: Array(repeating: element, count: rows * columns))
   }
 
   /// A matrix whose storage the closure fills; every element must be initialised.
-  public init(
-    rows: Int, columns: Int, initializingWith fill: (UnsafeMutableBufferPointer<Element>) throws -> Void
+  @inlinable public init(
+    rows: Int, columns: Int,
+    initializingWith fill: (UnsafeMutableBufferPointer<Element>) throws -> Void
   ) rethrows {
     precondition(rows >= 0 && columns >= 0, "negative extent \(rows) × \(columns)")
     let count = rows * columns
     self.rows = rows
     self.columns = columns
-    self.values = try Array(unsafeUninitializedCapacity: count) { buffer, initialized in
+    self.storage = try Array(unsafeUninitializedCapacity: count) { buffer, initialized in
       try fill(UnsafeMutableBufferPointer(rebasing: buffer[0..<count]))
       initialized = count
     }
   }
 
   /// Element (row, column).
-  public subscript(row: Int, column: Int) -> Element {
+  @inlinable public subscript(row: Int, column: Int) -> Element {
     get {
       precondition(column >= 0 && column < columns, "column \(column) of \(columns)")
       return values[row * columns + column]
@@ -53,26 +63,30 @@ public struct Matrix<Element: Sendable>: Sendable {
   }
 
   /// The range of `values` that holds a row.
-  public func range(ofRow row: Int) -> Range<Int> { row * columns..<(row + 1) * columns }
+  @inlinable public func range(ofRow row: Int) -> Range<Int> { row * columns..<(row + 1) * columns }
 
   /// A copy of some rows.
-  public func rows(_ range: Range<Int>) -> Matrix {
+  @inlinable public func rows(_ range: Range<Int>) -> Matrix {
     Matrix(
       rows: range.count, columns: columns,
       values: Array(values[range.lowerBound * columns..<range.upperBound * columns]))
   }
 
-  /// The transpose, copied in square tiles so that both sides stay in cache.
-  public var transposed: Matrix {
-    let tile = 32
+  /// The transpose, copied in tiles so that both sides stay in cache.
+  @inlinable public var transposed: Matrix {
+    // Sixteen f32 fill a cache line of the result. A tile's strided side must not have more lines
+    // than the first cache has ways: with power-of-two strides all of them compete for one set.
+    let (tileRows, tileColumns) = (16, 8)
     return Matrix(rows: columns, columns: rows) { target in
       values.withUnsafeBufferPointer { source in
         guard let to = target.baseAddress, let from = source.baseAddress else { return }
-        for rowStart in stride(from: 0, to: rows, by: tile) {
-          for columnStart in stride(from: 0, to: columns, by: tile) {
-            for row in rowStart..<min(rowStart + tile, rows) {
-              for column in columnStart..<min(columnStart + tile, columns) {
-                (to + column * rows + row).initialize(to: from[row * columns + column])
+        for rowStart in stride(from: 0, to: rows, by: tileRows) {
+          let rowEnd = min(rowStart + tileRows, rows)
+          for columnStart in stride(from: 0, to: columns, by: tileColumns) {
+            for column in columnStart..<min(columnStart + tileColumns, columns) {
+              let line = to + column * rows
+              for row in rowStart..<rowEnd {
+                (line + row).initialize(to: from[row * columns + column])
               }
             }
           }
@@ -86,14 +100,16 @@ extension Matrix: Equatable where Element: Equatable {}
 
 extension Matrix where Element: BinaryFloatingPoint {
   /// The identity of a given order.
-  public static func identity(_ order: Int) -> Matrix {
+  @inlinable public static func identity(_ order: Int) -> Matrix {
     var result = Matrix(rows: order, columns: order, repeating: 0)
     for index in 0..<order { result[index, index] = 1 }
     return result
   }
 
   /// The same numbers in another precision.
-  public func converted<Other: BinaryFloatingPoint & Sendable>(to: Other.Type) -> Matrix<Other> {
+  @inlinable public func converted<Other: BinaryFloatingPoint & Sendable>(to: Other.Type) -> Matrix<
+    Other
+  > {
     Matrix<Other>(rows: rows, columns: columns, values: values.map { Other($0) })
   }
 }

@@ -9,17 +9,20 @@ public struct Shape: Sendable, Hashable, CustomStringConvertible {
 
   /// A shape whose extents were read from a file.
   ///
+  /// Extents of 0 count as 1 in the check, and room is left for elements of 8 bytes: otherwise
+  /// 0 × 2⁴⁰ × 2⁴⁰ would pass here and overflow in the byte count of one row.
+  ///
   /// - Throws: `TensorsError.negativeExtent` or `.elementCountOverflows`.
   public init(checking dimensions: [Int]) throws(TensorsError) {
-    var count = 1
+    guard dimensions.allSatisfy({ $0 >= 0 }) else { throw .negativeExtent(dimensions) }
+    var product = 8
     for extent in dimensions {
-      guard extent >= 0 else { throw .negativeExtent(dimensions) }
-      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+      let (next, overflow) = product.multipliedReportingOverflow(by: max(extent, 1))
       guard !overflow else { throw .elementCountOverflows(dimensions) }
-      count = product
+      product = next
     }
     self.dimensions = dimensions
-    self.elementCount = count
+    self.elementCount = dimensions.contains(0) ? 0 : product / 8
   }
 
   /// A shape that is known to be valid; a negative extent or an overflow is a bug of the caller.

@@ -36,7 +36,9 @@ public final class WorkerPool: Sendable {
 
   /// Runs a body once for every tile index; returns when all are done.
   ///
-  /// - Throws: the error of the lowest tile that failed, among those that ran.
+  /// Tiles are begun in the order of their index; after a failure no further tile begins.
+  ///
+  /// - Throws: the error of the lowest tile that fails, the same with any number of workers.
   public func forEach(_ tiles: Int, _ body: @Sendable (Int) throws -> Void) throws {
     guard tiles > 0 else { return }
     guard workers > 1, tiles > 1 else {
@@ -91,6 +93,8 @@ private final class PoolJob: Sendable {
   private let next = Atomic<Int>(0)
   private let failed = Atomic<Bool>(false)
   private let failure = Mutex<(tile: Int, error: any Error)?>(nil)
+  /// How many of the pool's threads run tiles of this job; guarded by the pool's lock.
+  nonisolated(unsafe) var inside = 0
 
   init(tiles: Int, body: @escaping @Sendable (Int) throws -> Void) {
     self.tiles = tiles
@@ -113,12 +117,11 @@ private final class PoolJob: Sendable {
   }
 }
 
-/// The job that the threads work on, if any, and how many of them are inside it.
+/// The job that the threads work on, if any.
 private final class PoolState: @unchecked Sendable {
   private let condition = NSCondition()
   private var job: PoolJob?
   private var generation = 0
-  private var inside = 0
   private var stopped = false
 
   func offer(_ new: PoolJob) -> Bool {
@@ -132,10 +135,13 @@ private final class PoolState: @unchecked Sendable {
   }
 
   /// Takes the job away and waits for the threads that are still inside it.
+  ///
+  /// Threads are counted per job: a tile of an older job may have offered this one, and its thread
+  /// is inside the older job for as long as it waits here.
   func withdraw(_ old: PoolJob) {
     condition.lock()
     job = nil
-    while inside > 0 { condition.wait() }
+    while old.inside > 0 { condition.wait() }
     condition.unlock()
   }
 
@@ -154,12 +160,12 @@ private final class PoolState: @unchecked Sendable {
       if stopped { break }
       seen = generation
       guard let current = job else { continue }
-      inside += 1
+      current.inside += 1
       condition.unlock()
       current.run()
       condition.lock()
-      inside -= 1
-      if inside == 0 { condition.broadcast() }
+      current.inside -= 1
+      if current.inside == 0 { condition.broadcast() }
     }
     condition.unlock()
   }

@@ -1,6 +1,6 @@
 import Tensors
 
-/// A weight as a sum of parts, seen through a site's input transforms:
+/// A weight as a sum of parts, seen through a site's input transforms.
 ///
 ///     y = (base ⊙ mask + outliers + Σ s·B·diag(σ)·A) · T(x)
 ///

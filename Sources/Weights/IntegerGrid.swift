@@ -8,7 +8,9 @@ public struct IntegerGrid: Sendable, Hashable {
   /// ones carry a zero point and a range that includes 0.
   public let symmetric: Bool
   public let granularity: Granularity
-  /// f32, f16 or bf16. Codes are chosen with the scale as stored.
+  /// The element type of the scales: f32, f16 or bf16.
+  ///
+  /// Codes are chosen with the scale as stored.
   public let scaleType: DType
 
   public init(bits: Int, symmetric: Bool, granularity: Granularity, scaleType: DType) {

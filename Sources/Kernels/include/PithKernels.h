@@ -1,5 +1,8 @@
 // SIMD kernels with a C ABI. Every function has a plain scalar twin with the suffix _reference.
 // No allocation, no threads, no I/O. Pointers need no alignment; counts are in elements.
+//
+// What reaches the disk (conversions, codes, scales, packed bytes, error sums) is the same, bit
+// for bit, on every instruction set; products (pith_multiply_integer) are not.
 #pragma once
 
 #include <stddef.h>
@@ -9,11 +12,149 @@
 extern "C" {
 #endif
 
-/// IEEE binary16 and bfloat16 <-> f32, ties to even.
+// MARK: Instruction set
+
+/// The name of the instruction set that this machine's calls use: a part of the fingerprint.
+const char *pith_kernel_target(void);
+
+/// How many instruction sets were compiled in, and their names, slowest first.
+int pith_kernel_target_count(void);
+const char *pith_kernel_target_name(int index);
+
+/// Makes the calling thread use one instruction set, for tests that compare them; a negative
+/// index goes back to the best. Returns 0, or -1 when this machine does not have it.
+int pith_kernel_target_for_this_thread(int index);
+
+// MARK: Conversion
+
+/// IEEE binary16 and bfloat16 <-> f32, ties to even; NaN stays NaN and becomes quiet.
 void pith_f16_to_f32(const void *source, float *target, size_t count);
 void pith_bf16_to_f32(const void *source, float *target, size_t count);
 void pith_f32_to_f16(const float *source, void *target, size_t count);
 void pith_f32_to_bf16(const float *source, void *target, size_t count);
+void pith_f16_to_f32_reference(const void *source, float *target, size_t count);
+void pith_bf16_to_f32_reference(const void *source, float *target, size_t count);
+void pith_f32_to_f16_reference(const float *source, void *target, size_t count);
+void pith_f32_to_bf16_reference(const float *source, void *target, size_t count);
+
+// MARK: Reduction
+
+/// The sum of all bytes, modulo 2^64.
+uint64_t pith_sum_bytes(const void *source, size_t count);
+uint64_t pith_sum_bytes_reference(const void *source, size_t count);
+
+/// The index of the first NaN or infinity, or -1.
+int64_t pith_first_nonfinite(const float *source, size_t count);
+int64_t pith_first_nonfinite_reference(const float *source, size_t count);
+
+/// The smallest, the largest and the absolutely largest of at least one number.
+typedef struct {
+  float minimum, maximum, absolute_maximum;
+} PithRange;
+PithRange pith_range(const float *source, size_t count);
+PithRange pith_range_reference(const float *source, size_t count);
+
+/// Sums over pairs (original a, approximation b), in f64.
+typedef struct {
+  uint64_t count;
+  double squared_error, squared_original, squared_approximation, product;
+  double maximum_absolute_error;
+} PithErrorSums;
+
+/// Adds the pairs of two runs to `sums`: sixteen lanes of f64, folded in a fixed order.
+void pith_error_sums(
+    const float *original, const float *approximation, size_t count, PithErrorSums *sums);
+void pith_error_sums_reference(
+    const float *original, const float *approximation, size_t count, PithErrorSums *sums);
+
+/// Zeroes the entries whose bit is 0; bit k of byte k/8, least significant bit first.
+void pith_apply_bitmap(float *values, const uint8_t *bitmap, size_t count);
+void pith_apply_bitmap_reference(float *values, const uint8_t *bitmap, size_t count);
+
+// MARK: Integer grids
+
+/// How scales are stored.
+enum { PITH_F32 = 0, PITH_F16 = 1, PITH_BF16 = 2 };
+
+/// An integer grid and how its scales are chosen.
+typedef struct {
+  int32_t bits;        ///< 2 to 8
+  int32_t symmetric;   ///< 1: zero = 2^(bits-1); 0: zero points, range includes 0
+  int32_t scale_type;  ///< PITH_F32, PITH_F16 or PITH_BF16
+  int32_t clip_steps;  ///< candidates p = 1 - i·clip_step tried; 1 tries only the full range
+  double clip_step;
+} PithGrid;
+
+/// One scale, as stored, and its zero point.
+typedef struct {
+  float scale;
+  int32_t zero;
+} PithGridPoint;
+
+/// Rounds a scale as it is stored, kept normal, positive and small enough that no code's value
+/// overflows.
+float pith_stored_scale(float scale, int32_t scale_type, int32_t bits);
+
+/// The scale and zero point for a range, shrunk by `shrink` (1 = all of it).
+PithGridPoint pith_grid_for_range(
+    const PithGrid *grid, float minimum, float maximum, double shrink);
+
+/// The squared error of a run on a given scale and zero.
+double pith_grid_error(
+    const PithGrid *grid, PithGridPoint point, const float *source, size_t count);
+double pith_grid_error_reference(
+    const PithGrid *grid, PithGridPoint point, const float *source, size_t count);
+
+/// Encodes rows: per group of `group` inputs (which divides `columns`) the scale and zero, the
+/// codes packed least significant bit first, each row padded to a byte, and the error sums, added
+/// to `sums`. `zeros` is packed like the codes, or NULL when symmetric. With `fixed` the one
+/// given scale and zero serve everywhere and `scales` and `zeros` are not written.
+/// Returns -1, or the index of the first NaN or infinity (then the outputs are unspecified).
+int64_t pith_encode_integer(
+    const PithGrid *grid, const PithGridPoint *fixed, const float *source, size_t rows,
+    size_t columns, size_t group, uint8_t *codes, void *scales, uint8_t *zeros,
+    PithErrorSums *sums);
+int64_t pith_encode_integer_reference(
+    const PithGrid *grid, const PithGridPoint *fixed, const float *source, size_t rows,
+    size_t columns, size_t group, uint8_t *codes, void *scales, uint8_t *zeros,
+    PithErrorSums *sums);
+
+/// Packs codes, one a byte, into a stream `bits` (1 to 8) wide, and back; the target of packing
+/// has ceil(count·bits / 8) bytes, padding bits are zero.
+void pith_pack_codes(const uint8_t *codes, size_t count, int32_t bits, uint8_t *packed);
+void pith_unpack_codes(const uint8_t *packed, size_t count, int32_t bits, uint8_t *codes);
+void pith_pack_codes_reference(const uint8_t *codes, size_t count, int32_t bits, uint8_t *packed);
+void pith_unpack_codes_reference(
+    const uint8_t *packed, size_t count, int32_t bits, uint8_t *codes);
+
+/// Encoded rows as they lie in memory. Row r's codes begin at codes + r·codes_stride, its scales
+/// at element r·scales_stride, its packed zeros at zeros + r·zeros_stride; strides of 0 share one
+/// scale among all rows.
+typedef struct {
+  const uint8_t *codes;
+  const void *scales;
+  const uint8_t *zeros;
+  size_t codes_stride, scales_stride, zeros_stride;
+  size_t columns, group;
+  int32_t bits, scale_type;
+} PithIntegerRows;
+
+/// Decodes rows × columns of the encoded rows, (code - zero)·scale, to target[r·target_stride + c].
+void pith_decode_integer(
+    const PithIntegerRows *weight, size_t first_row, size_t rows, size_t first_column,
+    size_t columns, float *target, size_t target_stride);
+void pith_decode_integer_reference(
+    const PithIntegerRows *weight, size_t first_row, size_t rows, size_t first_column,
+    size_t columns, float *target, size_t target_stride);
+
+/// y[t·y_stride + r] += Σ_c x[t·x_stride + c] · weight[first_row + r][c], for t < x_rows and
+/// r < rows: decoding and multiplying in one pass, for few rows of x.
+void pith_multiply_integer(
+    const PithIntegerRows *weight, size_t first_row, size_t rows, const float *x, size_t x_rows,
+    size_t x_stride, float *y, size_t y_stride);
+void pith_multiply_integer_reference(
+    const PithIntegerRows *weight, size_t first_row, size_t rows, const float *x, size_t x_rows,
+    size_t x_stride, float *y, size_t y_stride);
 
 #ifdef __cplusplus
 }

@@ -1,1 +1,0 @@
-// The room Architectures; see docs/architecture.md.

@@ -1,0 +1,97 @@
+import Checkpoints
+import Tensors
+import Weights
+
+/// One tensor of an artefact, its payloads mapped.
+public struct StoredTensor: Sendable {
+  public enum Kind: Sendable {
+    case tensor(Tensor)
+    case weight(CompressedWeight)
+  }
+
+  public var kind: Kind
+  /// The shape and the element type in the source checkpoint.
+  public var sourceShape: Shape
+  public var sourceType: DType
+  /// The name of the tensor that shares this one's storage and comes first.
+  public var tiedTo: String?
+
+  /// Bytes that the payloads take.
+  public var byteCount: Int {
+    switch kind {
+    case .tensor(let tensor): tensor.bytes.count
+    case .weight(let weight): weight.storedBytes
+    }
+  }
+
+  /// What it is stored as, in a few words: "f32", "int4 g128 +r16".
+  public var typeName: String {
+    switch kind {
+    case .tensor(let tensor): tensor.dtype.rawValue
+    case .weight(let weight): weight.typeName
+    }
+  }
+}
+
+extension ArtefactFile {
+  /// A tensor's payloads, every value in its range.
+  ///
+  /// - Throws: `ArtefactError.noSuchTensor`, or `.invalidWeight` with what is wrong with its parts.
+  public func content(of name: String) throws -> StoredTensor {
+    let place = try place(of: name)
+    switch place.object {
+    case .tensor(let dataset):
+      return StoredTensor(
+        kind: .tensor(try tensor(dataset)), sourceShape: dataset.shape, sourceType: dataset.dtype,
+        tiedTo: place.tiedTo)
+    case .weight(let group):
+      guard let type = group.attributes[ArtefactEntry.sourceTypeAttribute]?.string,
+        let dtype = DType(rawValue: type)
+      else {
+        throw ArtefactError.missingAttribute(
+          path: path, object: group.path, attribute: ArtefactEntry.sourceTypeAttribute)
+      }
+      let weight = try decoded(group, name: name)
+      return StoredTensor(
+        kind: .weight(weight), sourceShape: weight.view.sourceShape, sourceType: dtype,
+        tiedTo: place.tiedTo)
+    }
+  }
+
+  private func decoded(_ group: HDF5Group, name: String) throws -> CompressedWeight {
+    let encoded = EncodedWeight(
+      attributes: group.attributes,
+      parts: try datasets(of: group).map { path, dataset in
+        EncodedWeight.Part(path: path, tensor: try tensor(dataset), attributes: dataset.attributes)
+      })
+    do {
+      return try CompressedWeight(decoding: encoded)
+    } catch {
+      throw ArtefactError.invalidWeight(path: path, name: name, error)
+    }
+  }
+
+  /// The datasets below a group, by their paths relative to it.
+  func datasets(of group: HDF5Group, below prefix: String = "") throws -> [(String, HDF5Dataset)] {
+    var result: [(String, HDF5Dataset)] = []
+    for child in group.children {
+      switch child.content {
+      case .dataset(let dataset): result.append((prefix + child.name, dataset))
+      case .group(let inner): result += try datasets(of: inner, below: prefix + child.name + "/")
+      default:
+        throw ArtefactError.unexpectedObject(
+          path: path, object: group.path + "/" + child.name, expected: "a group or a dataset")
+      }
+    }
+    return result
+  }
+
+  /// The metadata of the dense checkpoint that the artefact decodes to.
+  public var denseMetadata: CheckpointMetadata {
+    var metadata = CheckpointMetadata()
+    // Under their file names companions' texts become files of a folder, or stay in one file.
+    metadata.strings = header.sourceMetadata.merging(header.companions) { $1 }
+    metadata.configuration = header.configuration
+    return metadata
+  }
+}

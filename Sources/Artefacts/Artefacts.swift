@@ -1,1 +1,0 @@
-// The room Artefacts; see docs/architecture.md.

@@ -1,0 +1,27 @@
+import Tensors
+import Weights
+
+extension CompressedWeight {
+  /// What the weight is stored as, in a few words.
+  public var typeName: String {
+    var parts: [String] = []
+    switch base {
+    case .dense(let dense)?: parts.append(dense.values.dtype.rawValue)
+    case .integer(let integer)?:
+      let grid = integer.grid
+      var text = "int\(grid.bits)" + (grid.symmetric ? "" : " asym")
+      switch grid.granularity {
+      case .tensor: text += " tensor"
+      case .channel: text += " channel"
+      case .group(let length): text += " g\(length)"
+      }
+      parts.append(text)
+    case nil: break
+    }
+    if mask != nil { parts.append("sparse \(Int((maskedFraction * 100).rounded()))%") }
+    if let outliers { parts.append("\(outliers.count) columns") }
+    for path in lowRank { parts.append("+r\(path.rank)") }
+    if site != nil { parts.append("scaled") }
+    return parts.joined(separator: ", ")
+  }
+}

@@ -1,0 +1,81 @@
+import Tensors
+
+/// What a path asks a conversion to write.
+public enum ConversionTarget: Sendable, Hashable {
+  case hdf5, safetensors, folder
+
+  /// By the ending: .h5 and .hdf5, .safetensors; anything else is a model's folder.
+  ///
+  /// - Throws: `CheckpointError.output(_, .formatNotWritten)` for the endings of formats that are
+  ///   not written: a folder called model.gguf is not what was meant.
+  public init(path: String) throws(CheckpointError) {
+    let name = FileIO.name(of: path)
+    let ending = name.lastIndex(of: ".").map { String(name[name.index(after: $0)...]) } ?? ""
+    switch ending.lowercased() {
+    case "h5", "hdf5": self = .hdf5
+    case "safetensors": self = .safetensors
+    case "keras", "gguf", "bin", "pt", "pth", "ckpt", "onnx", "npz", "npy", "pkl", "zip", "json":
+      throw .output(path: path, .formatNotWritten(ending: ending))
+    default: self = .folder
+    }
+  }
+}
+
+extension CheckpointConversion {
+  /// Converts a file or a folder to what the target's name asks for.
+  ///
+  /// A folder gets safetensors, sharded, with the companions as files. An HDF5 file carries the
+  /// companions' texts as root attributes under their file names.
+  ///
+  /// - Parameters:
+  ///   - source: an open checkpoint.
+  ///   - target: a .h5, .hdf5 or .safetensors file, replaced when all is written; or a new folder.
+  ///   - maximumShardBytes: for a folder.
+  ///   - progress: called after each chunk.
+  public static func convert(
+    _ source: any TensorSource, toPath target: String, maximumShardBytes: Int = 5_000_000_000,
+    progress: (ConversionProgress) throws(CheckpointError) -> Void = { _ in }
+  ) throws(CheckpointError) -> ConversionReport {
+    var report = ConversionReport()
+    report.tensorCount = source.tensors.count
+    report.byteCount = source.totalByteCount
+    let kind = try ConversionTarget(path: target)
+    if kind != .hdf5 {
+      report.attributesLeftOut = source.tensors.filter { !$0.attributes.isEmpty }.map(\.name)
+    }
+    switch kind {
+    case .folder:
+      let sink = try ModelFolderSink(
+        path: target, tensors: source.tensors, metadata: source.metadata,
+        maximumShardBytes: maximumShardBytes)
+      try convert(source, to: sink, progress: progress)
+    case .safetensors:
+      report.companionsLeftOut = source.metadata.companions.keys.sorted()
+      let sink = try SafetensorsSink(
+        path: target, tensors: source.tensors, strings: source.metadata.strings)
+      try convert(source, to: sink, progress: progress)
+    case .hdf5:
+      let (strings, leftOut) = try source.metadata.embedded()
+      report.companionsLeftOut = leftOut
+      let sink = try HDF5Sink(
+        path: target, tensors: source.tensors.map { HDF5SinkTensor($0) },
+        attributes: try attributes(strings, target: target))
+      try convert(source, to: sink, sharing: true, progress: progress)
+    }
+    return report
+  }
+
+  static func attributes(
+    _ strings: [String: String], target: String
+  ) throws(CheckpointError) -> [String: AttributeValue] {
+    for (key, text) in strings {
+      if key.isEmpty || key.utf8.contains(0) || text.utf8.contains(0) {
+        throw .output(
+          path: target,
+          .textNotPossible(
+            key: key, reason: key.isEmpty ? "HDF5 has no empty names" : "HDF5 texts end at a NUL"))
+      }
+    }
+    return strings.mapValues { .string($0) }
+  }
+}

@@ -1,0 +1,311 @@
+// Integer grids, backwards: packed codes to f32, and the product with few rows of activations.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "decode.cc"
+#include "target.h"
+
+#include <type_traits>
+
+#include <hwy/foreach_target.h>
+
+#include "conversion-inl.h"
+#include "include/PithKernels.h"
+#include "packing.h"
+
+#pragma clang fp contract(off)
+
+HWY_BEFORE_NAMESPACE();
+namespace pith {
+namespace HWY_NAMESPACE {
+namespace {
+
+/// Columns unpacked at a time; a multiple of 8, so that every piece begins on a byte.
+constexpr size_t kPiece = 1024;
+/// Scales widened at a time.
+constexpr size_t kScales = 64;
+
+/// One row's scales and zeros, widened a stretch at a time.
+class RowGrid {
+ public:
+  RowGrid(const PithIntegerRows &weight, size_t row) : weight_(weight) {
+    const size_t size = weight.scale_type == PITH_F32 ? 4 : 2;
+    scales_ = static_cast<const uint8_t *>(weight.scales) + row * weight.scales_stride * size;
+    zeros_ = weight.zeros == nullptr ? nullptr : weight.zeros + row * weight.zeros_stride;
+    middle_ = static_cast<float>(1 << (weight.bits - 1));
+  }
+
+  HWY_INLINE void Find(size_t group, float *scale, float *zero) {
+    if (group < first_ || group >= first_ + held_) Fill(group);
+    *scale = scale_[group - first_];
+    *zero = zeros_ == nullptr ? middle_ : static_cast<float>(zero_[group - first_]);
+  }
+
+ private:
+  void Fill(size_t group) {
+    const size_t groups = weight_.columns / weight_.group;
+    first_ = group & ~size_t{7};
+    held_ = groups - first_ < kScales ? groups - first_ : kScales;
+    switch (weight_.scale_type) {
+      case PITH_F16:
+      case PITH_BF16: {
+        uint8_t halves[2 * (kScales + kLanes)] = {};
+        memcpy(halves, scales_ + 2 * first_, 2 * held_);
+        for (size_t i = 0; i < held_; i += kLanes) {
+          const VecU half = LoadHalves(halves + 2 * i);
+          hn::StoreU(
+              weight_.scale_type == PITH_F16 ? WidenF16(half) : WidenBF16(half), TagF(),
+              scale_ + i);
+        }
+        break;
+      }
+      default: memcpy(scale_, scales_ + 4 * first_, 4 * held_);
+    }
+    if (zeros_ != nullptr) {
+      const size_t bits = static_cast<size_t>(weight_.bits);
+      Unpack(zeros_ + first_ / 8 * bits, held_, weight_.bits, zero_);
+    }
+  }
+
+  const PithIntegerRows &weight_;
+  const uint8_t *scales_;
+  const uint8_t *zeros_;
+  float middle_;
+  size_t first_ = 0, held_ = 0;
+  float scale_[kScales + kBlock];
+  uint8_t zero_[kScales + 8];
+};
+
+using Tag128 = hn::Full128<uint8_t>;
+using Vec128 = hn::Vec<Tag128>;
+
+HWY_INLINE void UnpackFour(const uint8_t *packed, size_t count, uint8_t *codes) {
+  const Tag128 d;
+  const Vec128 low = hn::Set(d, 0x0F);
+  size_t i = 0;
+  for (; i + 32 <= count; i += 32) {
+    const Vec128 bytes = hn::LoadU(d, packed + i / 2);
+    const Vec128 even = hn::And(bytes, low);
+    const hn::Repartition<uint16_t, Tag128> wide;
+    const Vec128 odd =
+        hn::And(hn::BitCast(d, hn::ShiftRight<4>(hn::BitCast(wide, bytes))), low);
+    hn::StoreU(hn::InterleaveLower(d, even, odd), d, codes + i);
+    hn::StoreU(hn::InterleaveUpper(d, even, odd), d, codes + i + 16);
+  }
+  UnpackRun<4>(packed + i / 2, count - i, codes + i);
+}
+
+HWY_INLINE void UnpackTwo(const uint8_t *packed, size_t count, uint8_t *codes) {
+  const Tag128 d;
+  const hn::Repartition<uint16_t, Tag128> wide;
+  const Vec128 crumb = hn::Set(d, 0x03);
+  const auto shifted = [&](Vec128 v, auto shift) HWY_ATTR {
+    const auto moved = hn::ShiftRight<decltype(shift)::value>(hn::BitCast(wide, v));
+    return hn::And(hn::BitCast(d, moved), crumb);
+  };
+  size_t i = 0;
+  for (; i + 64 <= count; i += 64) {
+    const Vec128 bytes = hn::LoadU(d, packed + i / 4);
+    const Vec128 c0 = hn::And(bytes, crumb);
+    const Vec128 c1 = shifted(bytes, std::integral_constant<int, 2>());
+    const Vec128 c2 = shifted(bytes, std::integral_constant<int, 4>());
+    const Vec128 c3 = shifted(bytes, std::integral_constant<int, 6>());
+    // Bytes pair up to (c0, c1) and (c2, c3); pairs of bytes then to all four.
+    const auto low01 = hn::BitCast(wide, hn::InterleaveLower(d, c0, c1));
+    const auto low23 = hn::BitCast(wide, hn::InterleaveLower(d, c2, c3));
+    const auto high01 = hn::BitCast(wide, hn::InterleaveUpper(d, c0, c1));
+    const auto high23 = hn::BitCast(wide, hn::InterleaveUpper(d, c2, c3));
+    hn::StoreU(hn::BitCast(d, hn::InterleaveLower(wide, low01, low23)), d, codes + i);
+    hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(wide, low01, low23)), d, codes + i + 16);
+    hn::StoreU(hn::BitCast(d, hn::InterleaveLower(wide, high01, high23)), d, codes + i + 32);
+    hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(wide, high01, high23)), d, codes + i + 48);
+  }
+  UnpackRun<2>(packed + i / 4, count - i, codes + i);
+}
+
+/// Two 64-bit words of eight codes at a time, each spread as `UnpackEight` does it.
+template <int bits>
+HWY_INLINE void UnpackOdd(const uint8_t *packed, size_t count, uint8_t *codes) {
+  const Tag128 d;
+  const hn::Repartition<uint64_t, Tag128> words;
+  alignas(16) uint8_t places[16];
+  for (int i = 0; i < 16; ++i) {
+    places[i] = i % 8 < bits ? static_cast<uint8_t>(i / 8 * bits + i % 8) : 0x80;
+  }
+  const Vec128 spread = hn::Load(d, places);
+  const auto half = hn::Set(words, (uint64_t{1} << 4 * bits) - 1);
+  const auto quarter = hn::Set(words, Repeated(2 * bits, 32));
+  const auto one = hn::Set(words, Repeated(bits, 16));
+  const size_t total = (count * bits + 7) / 8;
+  size_t i = 0;
+  size_t at = 0;
+  // A load takes 16 bytes, of which 2·bits are used.
+  for (; i + 16 <= count && at + 16 <= total; i += 16, at += 2 * bits) {
+    auto v = hn::BitCast(words, hn::TableLookupBytesOr0(hn::LoadU(d, packed + at), spread));
+    v = hn::Or(
+        hn::And(v, half), hn::ShiftLeft<32>(hn::And(hn::ShiftRight<4 * bits>(v), half)));
+    v = hn::Or(
+        hn::And(v, quarter), hn::ShiftLeft<16>(hn::And(hn::ShiftRight<2 * bits>(v), quarter)));
+    v = hn::Or(hn::And(v, one), hn::ShiftLeft<8>(hn::And(hn::ShiftRight<bits>(v), one)));
+    hn::StoreU(hn::BitCast(d, v), d, codes + i);
+  }
+  UnpackRun<bits>(packed + at, count - i, codes + i);
+}
+
+HWY_INLINE void UnpackPiece(const uint8_t *packed, size_t count, int bits, uint8_t *codes) {
+  switch (bits) {
+    case 2: return UnpackTwo(packed, count, codes);
+    case 3: return UnpackOdd<3>(packed, count, codes);
+    case 4: return UnpackFour(packed, count, codes);
+    case 5: return UnpackOdd<5>(packed, count, codes);
+    case 6: return UnpackOdd<6>(packed, count, codes);
+    case 7: return UnpackOdd<7>(packed, count, codes);
+    default: memcpy(codes, packed, count);
+  }
+}
+
+HWY_INLINE VecF Widened(const uint8_t *codes, VecF zero) {
+  const VecI code = hn::PromoteTo(TagI(), hn::LoadU(TagB(), codes));
+  return hn::Sub(hn::ConvertTo(TagF(), code), zero);
+}
+
+/// Calls `visit(column, count, codes, scale, zero)` for each run of columns of a row that shares
+/// a scale and lies in one unpacked piece. `codes` may be read up to a block beyond its end.
+template <class Visit>
+HWY_INLINE void ForEachRun(
+    const PithIntegerRows &weight, size_t row, size_t first, size_t columns, Visit visit) {
+  HWY_ALIGN uint8_t unpacked[kPiece + kBlock];
+  const size_t bits = static_cast<size_t>(weight.bits);
+  const uint8_t *packed = weight.codes + row * weight.codes_stride;
+  RowGrid grid(weight, row);
+  const size_t end = first + columns;
+  for (size_t piece = first & ~size_t{7}; piece < end; piece += kPiece) {
+    const size_t held = end - piece < kPiece ? end - piece : kPiece;
+    UnpackPiece(packed + piece / 8 * bits, held, weight.bits, unpacked);
+    size_t column = piece < first ? first : piece;
+    while (column < piece + held) {
+      const size_t group = column / weight.group;
+      const size_t border = (group + 1) * weight.group;
+      const size_t stop = border < piece + held ? border : piece + held;
+      float scale, zero;
+      grid.Find(group, &scale, &zero);
+      visit(column, stop - column, unpacked + (column - piece), scale, zero);
+      column = stop;
+    }
+  }
+}
+
+}  // namespace
+
+void DecodeInteger(
+    const PithIntegerRows *weight, size_t first_row, size_t rows, size_t first_column,
+    size_t columns, float *target, size_t target_stride) {
+  for (size_t r = 0; r < rows; ++r) {
+    float *to = target + r * target_stride;
+    ForEachRun(
+        *weight, first_row + r, first_column, columns,
+        [&](size_t column, size_t count, const uint8_t *codes, float scale, float zero)
+            HWY_ATTR {
+              const VecF s = hn::Set(TagF(), scale);
+              const VecF z = hn::Set(TagF(), zero);
+              float *at = to + (column - first_column);
+              size_t i = 0;
+              for (; i + kLanes <= count; i += kLanes) {
+                hn::StoreU(hn::Mul(Widened(codes + i, z), s), TagF(), at + i);
+              }
+              for (; i < count; ++i) at[i] = (static_cast<float>(codes[i]) - zero) * scale;
+            });
+  }
+}
+
+namespace {
+
+/// Products of one weight row with `kRows` rows of x.
+template <size_t kRows>
+HWY_INLINE void MultiplyRow(
+    const PithIntegerRows &weight, size_t row, const float *x, size_t x_stride, float *y,
+    size_t y_stride) {
+  constexpr size_t kSums = 2 / kVectors + 1;
+  VecF sums[kRows][kSums];
+  float rest[kRows] = {};
+  for (size_t t = 0; t < kRows; ++t) {
+    for (VecF &sum : sums[t]) sum = hn::Zero(TagF());
+  }
+  ForEachRun(
+      weight, row, 0, weight.columns,
+      [&](size_t column, size_t count, const uint8_t *codes, float scale, float zero) HWY_ATTR {
+        const VecF s = hn::Set(TagF(), scale);
+        const VecF z = hn::Set(TagF(), zero);
+        const float *at = x + column;
+        size_t i = 0;
+        // Several independent sums hide the latency of the addition.
+        for (; i + kSums * kLanes <= count; i += kSums * kLanes) {
+          for (size_t k = 0; k < kSums; ++k) {
+            const size_t j = i + k * kLanes;
+            const VecF w = hn::Mul(Widened(codes + j, z), s);
+            for (size_t t = 0; t < kRows; ++t) {
+              sums[t][k] = hn::MulAdd(w, hn::LoadU(TagF(), at + t * x_stride + j), sums[t][k]);
+            }
+          }
+        }
+        for (; i + kLanes <= count; i += kLanes) {
+          const VecF w = hn::Mul(Widened(codes + i, z), s);
+          for (size_t t = 0; t < kRows; ++t) {
+            sums[t][0] = hn::MulAdd(w, hn::LoadU(TagF(), at + t * x_stride + i), sums[t][0]);
+          }
+        }
+        for (; i < count; ++i) {
+          const float w = (static_cast<float>(codes[i]) - zero) * scale;
+          for (size_t t = 0; t < kRows; ++t) rest[t] += w * at[t * x_stride + i];
+        }
+      });
+  for (size_t t = 0; t < kRows; ++t) {
+    VecF all = sums[t][0];
+    for (size_t k = 1; k < kSums; ++k) all = hn::Add(all, sums[t][k]);
+    y[t * y_stride] += hn::GetLane(hn::SumOfLanes(TagF(), all)) + rest[t];
+  }
+}
+
+}  // namespace
+
+void MultiplyInteger(
+    const PithIntegerRows *weight, size_t first_row, size_t rows, const float *x, size_t x_rows,
+    size_t x_stride, float *y, size_t y_stride) {
+  for (size_t r = 0; r < rows; ++r) {
+    size_t t = 0;
+    for (; t + 4 <= x_rows; t += 4) {
+      MultiplyRow<4>(
+          *weight, first_row + r, x + t * x_stride, x_stride, y + t * y_stride + r, y_stride);
+    }
+    const float *from = x + t * x_stride;
+    float *to = y + t * y_stride + r;
+    switch (x_rows - t) {
+      case 3: MultiplyRow<3>(*weight, first_row + r, from, x_stride, to, y_stride); break;
+      case 2: MultiplyRow<2>(*weight, first_row + r, from, x_stride, to, y_stride); break;
+      case 1: MultiplyRow<1>(*weight, first_row + r, from, x_stride, to, y_stride); break;
+      default: break;
+    }
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace pith
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace pith {
+extern "C" {
+
+void pith_decode_integer(
+    const PithIntegerRows *weight, size_t first_row, size_t rows, size_t first_column,
+    size_t columns, float *target, size_t target_stride) {
+  PITH_DISPATCH(DecodeInteger)(
+      weight, first_row, rows, first_column, columns, target, target_stride);
+}
+
+void pith_multiply_integer(
+    const PithIntegerRows *weight, size_t first_row, size_t rows, const float *x, size_t x_rows,
+    size_t x_stride, float *y, size_t y_stride) {
+  PITH_DISPATCH(MultiplyInteger)(weight, first_row, rows, x, x_rows, x_stride, y, y_stride);
+}
+}
+}  // namespace pith
+#endif

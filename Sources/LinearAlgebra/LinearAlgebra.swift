@@ -1,1 +1,0 @@
-// The room LinearAlgebra; see docs/architecture.md.

@@ -1,1 +1,0 @@
-// The room LowRank; see docs/architecture.md.

@@ -1,0 +1,109 @@
+import Architectures
+import Kernels
+import LinearAlgebra
+
+/// Queries, keys, values and attention's result for all rows of a pass.
+struct AttentionBuffers: @unchecked Sendable {
+  let query: UnsafeMutablePointer<Float>
+  let key: UnsafeMutablePointer<Float>
+  let value: UnsafeMutablePointer<Float>
+  let attended: UnsafeMutablePointer<Float>
+
+  init(_ memory: UnsafeMutablePointer<Float>, rows: Int, shape: AttentionShape) {
+    query = memory
+    attended = query + rows * shape.queryWidth
+    key = attended + rows * shape.queryWidth
+    value = key + rows * shape.keyValueWidth
+  }
+}
+
+extension BlockPass {
+  /// Queries per tile: a tile's scores stay in the second-level cache.
+  static let tileQueries = 128
+
+  /// One tile of attention: some queries of one sequence, all heads that share a key/value head.
+  private struct Tile: Sendable {
+    let segment: Segment
+    let head: Int
+    let queries: Range<Int>
+  }
+
+  /// Appends the new keys and values to the cache.
+  func storeInCache(_ buffers: AttentionBuffers) {
+    guard let cache else { return }
+    let width = model.attention.keyValueWidth
+    for segment in segments {
+      guard
+        let keys = cache.keys(block: block.description.index, sequence: segment.sequence),
+        let values = cache.values(block: block.description.index, sequence: segment.sequence)
+      else { continue }
+      let count = segment.rows.count * width
+      let from = segment.rows.lowerBound * width
+      (keys + segment.past * width).update(from: buffers.key + from, count: count)
+      (values + segment.past * width).update(from: buffers.value + from, count: count)
+    }
+  }
+
+  /// softmax(scale · Q Kᵀ) V per head, into `buffers.attended`.
+  func attend(_ buffers: AttentionBuffers) throws {
+    var tiles: [Tile] = []
+    for segment in segments {
+      for head in 0..<model.attention.keyValueHeads {
+        for first in stride(from: 0, to: segment.rows.count, by: Self.tileQueries) {
+          let last = min(first + Self.tileQueries, segment.rows.count)
+          tiles.append(Tile(segment: segment, head: head, queries: first..<last))
+        }
+      }
+    }
+    let list = tiles
+    pool.forEach(list.count) { (tile: Int) -> Void in attend(list[tile], buffers) }
+  }
+
+  private func attend(_ tile: Tile, _ buffers: AttentionBuffers) {
+    let shape = model.attention
+    let (dimension, width) = (shape.headDimension, shape.keyValueWidth)
+    let segment = tile.segment
+    let all = segment.past + segment.rows.count
+    let position = segment.past + tile.queries.lowerBound
+    let last = shape.causal ? segment.past + tile.queries.upperBound : all
+    let window = block.description.window ?? 0
+    let first = window > 0 && shape.causal ? max(0, position + 1 - window) : 0
+    let count = tile.queries.count
+    let keys = last - first
+    let scale = 1 / Float(dimension).squareRoot()
+    guard let (key, value) = keysAndValues(segment, buffers) else { return }
+    let offset = first * width + tile.head * dimension
+    let group = shape.heads / shape.keyValueHeads
+    scratch.with(count * keys) { scores in
+      for head in tile.head * group..<(tile.head + 1) * group {
+        let row = segment.rows.lowerBound + tile.queries.lowerBound
+        let column = row * shape.queryWidth + head * dimension
+        BLAS.gemm(
+          m: count, n: keys, k: dimension, alpha: 1, a: buffers.query + column,
+          lda: shape.queryWidth, transposeA: false, b: key + offset, ldb: width, transposeB: true,
+          beta: 0, c: scores, ldc: keys)
+        pith_masked_softmax(
+          scores, count, keys, keys, shape.causal ? 1 : 0, position - first, window, scale)
+        BLAS.gemm(
+          m: count, n: dimension, k: keys, alpha: 1, a: scores, lda: keys, transposeA: false,
+          b: value + offset, ldb: width, transposeB: false, beta: 0,
+          c: buffers.attended + column, ldc: shape.queryWidth)
+      }
+    }
+  }
+
+  /// The keys and values of a sequence from its first token on: the cache's, or this pass's own.
+  private func keysAndValues(
+    _ segment: Segment, _ buffers: AttentionBuffers
+  ) -> (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>)? {
+    guard let cache else {
+      let from = segment.rows.lowerBound * model.attention.keyValueWidth
+      return (buffers.key + from, buffers.value + from)
+    }
+    guard
+      let keys = cache.keys(block: block.description.index, sequence: segment.sequence),
+      let values = cache.values(block: block.description.index, sequence: segment.sequence)
+    else { return nil }
+    return (keys, values)
+  }
+}

@@ -1,0 +1,157 @@
+import Architectures
+import Kernels
+import Tensors
+
+/// Some sequences on their way through one block.
+struct BlockPass {
+  let model: ModelDescription
+  let block: PreparedBlock
+  /// Rows of each sequence within the hidden states, and tokens behind it.
+  let segments: [Segment]
+  /// The position of every row.
+  let positions: [Int32]
+  let rotary: RotaryTables.Tables?
+  let cache: KeyValueCache?
+  let observer: (any SiteObserver)?
+  let scratch: ScratchMemory
+  let pool: WorkerPool
+
+  /// One sequence's rows.
+  struct Segment: Sendable {
+    let rows: Range<Int>
+    /// The sequence's number in the cache.
+    let sequence: Int
+    /// Tokens of the sequence that the cache holds already.
+    let past: Int
+  }
+
+  /// Rows per tile: enough for gemm's packing to pay, few enough to share out and stay in cache.
+  static let tileRows = 256
+
+  /// Numbers of scratch that a pass takes per row, besides one tile per worker.
+  static func scratchPerRow(_ model: ModelDescription) -> Int {
+    2 * model.attention.queryWidth + 2 * model.attention.keyValueWidth
+  }
+
+  /// x ← block(x), `rows × hiddenSize`.
+  func run(_ x: UnsafeMutablePointer<Float>) throws {
+    let rows = positions.count
+    let shape = model.attention
+    try scratch.with(rows * Self.scratchPerRow(model)) { memory in
+      let buffers = AttentionBuffers(memory, rows: rows, shape: shape)
+      try forEachTile(rows) { range in try project(x, range, buffers) }
+      storeInCache(buffers)
+      try attend(buffers)
+      try forEachTile(rows) { range in try finish(x, range, buffers) }
+    }
+  }
+
+  /// Tiles by all workers, or in order by this one when somebody watches.
+  private func forEachTile(_ rows: Int, _ body: (Range<Int>) throws -> Void) throws {
+    guard observer == nil else {
+      for first in stride(from: 0, to: rows, by: Self.tileRows) {
+        try body(first..<min(first + Self.tileRows, rows))
+      }
+      return
+    }
+    try withoutActuallyEscaping(body) { body in
+      // Tiles write to disjoint rows.
+      nonisolated(unsafe) let body = body
+      try pool.forEachRange(count: rows, length: Self.tileRows) { range in try body(range) }
+    }
+  }
+
+  /// Norm, queries, keys, values and rotary positions of some rows.
+  private func project(
+    _ x: UnsafeMutablePointer<Float>, _ range: Range<Int>, _ buffers: AttentionBuffers
+  ) throws {
+    let width = model.hiddenSize
+    let count = range.count
+    let rows = x + range.lowerBound * width
+    let maps = block.projections
+    let fused = maps.count == 1
+    let shape = model.attention
+    let fusedWidth = fused ? maps[0].outputs : 0
+    try scratch.with(count * (width + fusedWidth)) { memory in
+      var input = UnsafePointer(rows)
+      if model.normalization.placement == .before {
+        block.attentionNorm.apply(rows, rows: count, into: memory)
+        input = UnsafePointer(memory)
+      }
+      try observer?.observe(block.description.sites[0], input, rows: count)
+      let query = buffers.query + range.lowerBound * shape.queryWidth
+      let key = buffers.key + range.lowerBound * shape.keyValueWidth
+      let value = buffers.value + range.lowerBound * shape.keyValueWidth
+      if fused {
+        let all = memory + count * width
+        try maps[0].apply(input, rows: count, into: all, pool: pool)
+        var column = 0
+        for (target, part) in [
+          (query, shape.queryWidth), (key, shape.keyValueWidth), (value, shape.keyValueWidth),
+        ] {
+          for row in 0..<count {
+            (target + row * part).update(from: all + row * fusedWidth + column, count: part)
+          }
+          column += part
+        }
+      } else {
+        try maps[0].apply(input, rows: count, into: query, pool: pool)
+        try maps[1].apply(input, rows: count, into: key, pool: pool)
+        try maps[2].apply(input, rows: count, into: value, pool: pool)
+      }
+      block.queryNorm?.apply(query, rows: count * shape.heads, into: query)
+      block.keyNorm?.apply(key, rows: count * shape.keyValueHeads, into: key)
+      guard let rotary else { return }
+      positions.withUnsafeBufferPointer { positions in
+        guard let position = positions.baseAddress.map({ $0 + range.lowerBound }) else { return }
+        pith_rotary(
+          query, count, shape.heads, shape.headDimension, position, rotary.cosines, rotary.sines)
+        pith_rotary(
+          key, count, shape.keyValueHeads, shape.headDimension, position, rotary.cosines,
+          rotary.sines)
+      }
+    }
+  }
+
+  /// Attention's output map, the feed-forward part and both residual sums of some rows.
+  private func finish(
+    _ x: UnsafeMutablePointer<Float>, _ range: Range<Int>, _ buffers: AttentionBuffers
+  ) throws {
+    let width = model.hiddenSize
+    let count = range.count
+    let rows = x + range.lowerBound * width
+    let before = model.normalization.placement == .before
+    let sites = block.description.sites
+    let feedForward = block.description.feedForward
+    let gated = block.feedForward.count == 3
+    let inner = feedForward.width
+    try scratch.with(count * (width + inner * (gated ? 2 : 1))) { memory in
+      let attended = UnsafePointer(buffers.attended + range.lowerBound * model.attention.queryWidth)
+      try observer?.observe(sites[1], attended, rows: count)
+      try block.attentionOutput.apply(attended, rows: count, into: memory, pool: pool)
+      pith_add(rows, memory, count * width)
+      var input = UnsafePointer(rows)
+      if before {
+        block.feedForwardNorm.apply(rows, rows: count, into: memory)
+        input = UnsafePointer(memory)
+      } else {
+        block.attentionNorm.apply(rows, rows: count, into: rows)
+      }
+      try observer?.observe(sites[2], input, rows: count)
+      let hidden = memory + count * width
+      let activation = feedForward.activation.kernel
+      try block.feedForward[0].apply(input, rows: count, into: hidden, pool: pool)
+      if gated {
+        let up = hidden + count * inner
+        try block.feedForward[1].apply(input, rows: count, into: up, pool: pool)
+        pith_activate_gated(activation, hidden, up, count * inner)
+      } else {
+        pith_activate(activation, hidden, count * inner)
+      }
+      try observer?.observe(sites[3], hidden, rows: count)
+      try block.feedForward[gated ? 2 : 1].apply(hidden, rows: count, into: memory, pool: pool)
+      pith_add(rows, memory, count * width)
+      if !before { block.feedForwardNorm.apply(rows, rows: count, into: rows) }
+    }
+  }
+}

@@ -1,0 +1,122 @@
+import Architectures
+import Foundation
+import Tensors
+
+/// Takes a whole data set through a model one block at a time.
+///
+/// The caller loads a block, lets its sites be observed, replaces its weights if it wants to, and
+/// moves the states on; only that block's weights and the states are in memory, the states only
+/// under a cap. Not safe to use from two calls at once.
+public final class BlockwiseRunner {
+  public let description: ModelDescription
+  public let batch: TokenBatch
+  /// The next block to pass.
+  public private(set) var position = 0
+  /// The most bytes of states, scratch and block weights held at once so far.
+  public private(set) var peakBytes = 0
+
+  private let trunk: ModelTrunk
+  private let head: VocabularyHead?
+  private let store: HiddenStateStore
+  private let chunks: [Range<Int>]
+
+  /// Embeds a data set.
+  ///
+  /// - Parameters:
+  ///   - provider: where the embeddings, the final norm and the head come from.
+  ///   - memoryLimit: bytes of hidden states to hold in memory; more go to a file in `folder`.
+  /// - Throws: `ModelError` for tokens out of range, sequences too long, a full disk.
+  public init(
+    _ provider: any WeightProvider, batch: TokenBatch, memoryLimit: Int = .max,
+    folder: String = NSTemporaryDirectory(), pool: WorkerPool = .serial
+  ) throws {
+    description = provider.description
+    self.batch = batch
+    try batch.validate(for: description)
+    trunk = try ModelTrunk(provider, pool: pool)
+    head = try provider.description.head.map { [trunk] in try VocabularyHead($0, trunk: trunk) }
+    store = try HiddenStateStore(
+      rows: batch.rows, width: provider.description.hiddenSize, memoryLimit: memoryLimit,
+      folder: folder)
+    // A window of states counts against the cap too.
+    let windowRows = max(1, memoryLimit / (8 * provider.description.hiddenSize))
+    chunks = batch.chunks(ofRows: min(trunk.passRows, windowRows))
+    for chunk in chunks {
+      try store.with(rows: rows(chunk), reading: false, writing: true, scratch: trunk.scratch) {
+        try trunk.embed(batch, chunk, cache: nil, into: $0)
+      }
+    }
+    account(blockBytes: 0)
+  }
+
+  /// Whether the states are in a file.
+  public var isSpilled: Bool { store.isSpilled }
+
+  /// Reads the next block's weights from a provider.
+  public func loadBlock(from provider: any WeightProvider) throws -> PreparedBlock {
+    try PreparedBlock(description.blocks[position], from: provider)
+  }
+
+  /// Runs the next block on the states without moving them on.
+  public func observe(_ block: PreparedBlock, _ observer: any SiteObserver) throws {
+    try pass(block, observer: observer, writing: false)
+  }
+
+  /// Runs the next block and moves the states on.
+  public func advance(
+    through block: PreparedBlock, observer: (any SiteObserver)? = nil
+  ) throws {
+    try pass(block, observer: observer, writing: true)
+    position += 1
+  }
+
+  private func pass(
+    _ block: PreparedBlock, observer: (any SiteObserver)?, writing: Bool
+  ) throws {
+    precondition(block.description.index == position, "block \(position) is next")
+    for chunk in chunks {
+      try store.with(rows: rows(chunk), writing: writing, scratch: trunk.scratch) {
+        try trunk.run(block, batch, chunk, $0, observer: observer)
+      }
+    }
+    account(blockBytes: block.byteCount)
+  }
+
+  /// Hands out the final hidden states, sequences in order, when all blocks are passed.
+  ///
+  /// - Parameter body: gets the sequences' numbers and their rows, `rows × width`.
+  public func finish(_ body: (Range<Int>, Matrix<Float>) throws -> Void) throws {
+    precondition(position == description.blocks.count, "block \(position) is still to pass")
+    for chunk in chunks {
+      let rows = rows(chunk)
+      try store.with(rows: rows, writing: false, scratch: trunk.scratch) { x in
+        let hidden = try Matrix<Float>(rows: rows.count, columns: trunk.outputWidth) { target in
+          guard let y = target.baseAddress else { return }
+          try trunk.finish(x, rows: rows.count, into: y)
+        }
+        try body(chunk, hidden)
+      }
+    }
+  }
+
+  /// Scores targets of the final hidden states; see `LanguageModel.scores`.
+  public func scores(targets: [Int32]) throws -> [RowScore?] {
+    guard let head else { throw ModelError.noHead(modelType: description.modelType) }
+    var result: [RowScore?] = []
+    result.reserveCapacity(batch.rows)
+    try finish { sequences, hidden in
+      result += try head.scoresOfTargets(
+        hidden, targets: Array(targets[rows(sequences)]), scratch: trunk.scratch,
+        pool: trunk.pool)
+    }
+    return result
+  }
+
+  private func rows(_ sequences: Range<Int>) -> Range<Int> {
+    batch.offsets[sequences.lowerBound]..<batch.offsets[sequences.upperBound]
+  }
+
+  private func account(blockBytes: Int) {
+    peakBytes = max(peakBytes, store.residentBytes + trunk.scratch.byteCount + blockBytes)
+  }
+}

@@ -1,0 +1,81 @@
+import Architectures
+import Checkpoints
+import Tensors
+import Weights
+
+/// A checkpoint's own dense weights.
+public struct CheckpointWeights: WeightProvider {
+  public let description: ModelDescription
+  /// Tensors of the checkpoint that the model does not read.
+  public let unused: [String]
+  private let source: any TensorSource
+  private let byName: [String: TensorDescription]
+  private let mapped: Bool
+
+  /// Weights of a checkpoint whose configuration came with it.
+  ///
+  /// - Parameters:
+  ///   - configuration: config.json's text; nil takes the checkpoint's own.
+  ///   - mapped: whether tensors may stay mapped. Mapped pages count against a memory cap as they
+  ///     are touched; without mapping they are read, and freed with the block that holds them.
+  /// - Throws: `ArchitectureError` when the configuration is missing or does not fit.
+  public init(
+    _ source: any TensorSource, configuration: String? = nil, mapped: Bool = true
+  ) throws {
+    guard let text = configuration ?? source.metadata.configuration else {
+      throw ArchitectureError.missingKey(key: "config.json", family: source.path)
+    }
+    (description, unused) = try ModelDescription.resolve(
+      configuration: text, tensors: source.tensors)
+    self.source = source
+    self.mapped = mapped
+    byName = Dictionary(source.tensors.map { ($0.name, $0) }) { first, _ in first }
+  }
+
+  public func weight(_ linear: LinearDescription) throws -> CompressedWeight {
+    let tensor = try load(linear.weight)
+    guard tensor.shape.dimensions == linear.shape else {
+      throw ModelError.wrongWeightShape(
+        name: linear.weight, found: tensor.shape.dimensions, expected: linear.shape)
+    }
+    guard linear.layout == .outputsLast else {
+      return CompressedWeight(view: linear.view, base: .dense(DenseBase(values: tensor)))
+    }
+    let stored = Matrix(rows: linear.inputs, columns: linear.outputs, values: tensor.floats())
+    return CompressedWeight(
+      view: linear.view,
+      base: .dense(
+        DenseBase(
+          values: Tensor(
+            dtype: .f32, shape: [linear.outputs, linear.inputs], array: stored.transposed.values)))
+    )
+  }
+
+  public func vector(_ name: String, count: Int) throws -> [Float] {
+    let values = try load(name).floats()
+    guard values.count == count else {
+      throw ModelError.wrongLength(name: name, found: values.count, expected: count)
+    }
+    return values
+  }
+
+  public func table(_ name: String, rows: Int, columns: Int) throws -> FloatTable {
+    let tensor = try load(name)
+    guard tensor.shape.dimensions == [rows, columns] else {
+      throw ModelError.wrongWeightShape(
+        name: name, found: tensor.shape.dimensions, expected: [rows, columns])
+    }
+    return FloatTable(tensor)
+  }
+
+  private func load(_ name: String) throws -> Tensor {
+    guard let tensor = byName[name] else {
+      throw ModelError.noTensor(name: name, path: source.path)
+    }
+    if mapped { return try source.load(tensor) }
+    let bytes = try Bytes(count: tensor.byteCount) { target in
+      try source.read(tensor, rows: 0..<tensor.shape.rows, into: target)
+    }
+    return try Tensor(dtype: tensor.dtype, shape: tensor.shape, bytes: bytes)
+  }
+}

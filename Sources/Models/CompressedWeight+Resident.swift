@@ -1,0 +1,25 @@
+import Weights
+
+extension CompressedWeight {
+  /// The bytes that the parts take in memory.
+  var residentBytes: Int {
+    var total = base?.residentBytes ?? 0
+    if case .bitmap(let bits)? = mask { total += bits.bytes.count }
+    if let outliers { total += outliers.columns.bytes.count + outliers.values.bytes.count }
+    for path in lowRank {
+      total += path.a.residentBytes + path.b.residentBytes + (path.sigma?.bytes.count ?? 0)
+    }
+    return total
+  }
+}
+
+extension Base {
+  /// The bytes of the payload.
+  var residentBytes: Int {
+    switch self {
+    case .dense(let dense): dense.values.bytes.count
+    case .integer(let integer):
+      integer.codes.bytes.count + integer.scales.bytes.count + (integer.zeros?.bytes.count ?? 0)
+    }
+  }
+}

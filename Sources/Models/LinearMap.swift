@@ -1,0 +1,114 @@
+import Architectures
+import Kernels
+import LinearAlgebra
+import Tensors
+import Weights
+
+/// A linear layer ready to run: y = T(x) Ŵᵀ + bias.
+///
+/// Plain dense weights are held in f32 and multiplied by sgemm here; every other weight multiplies
+/// itself (`CompressedWeight.multiply`), decoding tiles in cache.
+public struct LinearMap: Sendable {
+  public let outputs: Int
+  public let inputs: Int
+  let bias: [Float]?
+  private let form: Form
+
+  private enum Form: Sendable {
+    case dense(FloatTable)
+    case compressed(CompressedWeight)
+  }
+
+  /// Below this many rows a matrix–vector product per row beats packing for gemm.
+  static let fewRows = 4
+  /// Outputs per tile when there are few rows: the tiles are all the parallelism there is.
+  static let narrowTile = 256
+  /// Outputs per tile when rows are many.
+  static let wideTile = 2048
+
+  public init(_ weight: CompressedWeight, bias: [Float]?) {
+    outputs = weight.rows
+    inputs = weight.columns
+    self.bias = bias
+    if case .dense(let base)? = weight.base, weight.mask == nil, weight.outliers == nil,
+      weight.lowRank.isEmpty, weight.site == nil
+    {
+      form = .dense(FloatTable(base.values).decoded)
+    } else {
+      form = .compressed(weight)
+    }
+  }
+
+  init(dense table: FloatTable, bias: [Float]? = nil) {
+    outputs = table.rows
+    inputs = table.columns
+    self.bias = bias
+    form = .dense(table.decoded)
+  }
+
+  /// The layer that a provider has under a description.
+  init(_ linear: LinearDescription, from provider: any WeightProvider) throws {
+    let weight = try provider.weight(linear)
+    guard weight.rows == linear.outputs, weight.columns == linear.inputs else {
+      throw ModelError.wrongWeightShape(
+        name: linear.weight, found: [weight.rows, weight.columns],
+        expected: [linear.outputs, linear.inputs])
+    }
+    self.init(
+      weight,
+      bias: try linear.bias.map { try provider.vector($0, count: linear.outputs) })
+  }
+
+  /// The bytes that the weight takes in memory.
+  public var byteCount: Int {
+    let own = (bias?.count ?? 0) * 4
+    return switch form {
+    case .dense(let table): own + table.byteCount
+    case .compressed(let weight): own + weight.residentBytes
+    }
+  }
+
+  /// y ← T(x) Ŵᵀ + bias; x is `rows × inputs`, y `rows × outputs`, both contiguous.
+  ///
+  /// Called from inside a pool's tile it runs there; called from outside, tiles of outputs are
+  /// shared out. The same bits either way.
+  public func apply(
+    _ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, pool: WorkerPool
+  ) throws {
+    guard rows > 0 else { return }
+    switch form {
+    case .dense(let table):
+      guard let weights = table.floats else { return }
+      multiply(x, rows: rows, weights, into: y, pool: pool)
+    case .compressed(let weight):
+      weight.multiply(x, rows: rows, into: y, pool: pool)
+    }
+    if let bias { pith_add_bias(y, bias, rows, outputs) }
+  }
+
+  private func multiply(
+    _ x: UnsafePointer<Float>, rows: Int, _ weights: UnsafePointer<Float>,
+    into y: UnsafeMutablePointer<Float>, pool: WorkerPool
+  ) {
+    let (outputs, inputs) = (outputs, inputs)
+    let width = rows <= 16 ? Self.narrowTile : Self.wideTile
+    // Inputs are shared and only read, tiles of the result are disjoint.
+    nonisolated(unsafe) let (x, weights, y) = (x, weights, y)
+    pool.forEach((outputs + width - 1) / width) { (tile: Int) -> Void in
+      let first = tile * width
+      let count = min(width, outputs - first)
+      if rows <= Self.fewRows {
+        for row in 0..<rows {
+          BLAS.gemv(
+            m: count, n: inputs, alpha: 1, a: weights + first * inputs, lda: inputs,
+            transposeA: false, x: x + row * inputs, beta: 0, y: y + row * outputs + first)
+        }
+      } else {
+        BLAS.gemm(
+          m: rows, n: count, k: inputs, alpha: 1, a: x, lda: inputs, transposeA: false,
+          b: weights + first * inputs, ldb: inputs, transposeB: true, beta: 0, c: y + first,
+          ldc: outputs)
+      }
+    }
+  }
+}

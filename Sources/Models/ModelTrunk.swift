@@ -1,0 +1,97 @@
+import Architectures
+import Tensors
+
+/// What every way of running a model shares: embedding, positions, scratch, workers.
+final class ModelTrunk: Sendable {
+  let provider: any WeightProvider
+  let model: ModelDescription
+  let embedder: Embedder
+  let rotary: RotaryTables?
+  let finalNorm: Norm?
+  let outputProjection: LinearMap?
+  let scratch = ScratchMemory()
+  let pool: WorkerPool
+
+  /// Bytes of queries, keys and values that one pass may hold at once, when its sequences are
+  /// short enough.
+  static let passBytes = 16 << 20
+
+  init(_ provider: any WeightProvider, pool: WorkerPool) throws {
+    self.provider = provider
+    let model = provider.description
+    self.model = model
+    self.pool = pool
+    embedder = try Embedder(from: provider)
+    finalNorm = try model.finalNorm.map { try Norm($0, model.normalization, from: provider) }
+    outputProjection = try model.outputProjection.map { try LinearMap($0, from: provider) }
+    if case .rotary(let encoding) = model.positions {
+      rotary = RotaryTables(
+        encoding, dimension: model.attention.headDimension, limit: model.maximumPositions)
+    } else {
+      rotary = nil
+    }
+  }
+
+  /// Rows that one pass takes, as long as its sequences are not longer.
+  var passRows: Int { max(512, Self.passBytes / (4 * BlockPass.scratchPerRow(model))) }
+
+  /// The width of the final hidden states.
+  var outputWidth: Int { outputProjection?.outputs ?? model.hiddenSize }
+
+  /// The segments and positions of some sequences, rows counted from the first of them.
+  func layout(
+    _ batch: TokenBatch, _ sequences: Range<Int>, cache: KeyValueCache?
+  ) -> (segments: [BlockPass.Segment], positions: [Int32]) {
+    let start = batch.offsets[sequences.lowerBound]
+    var segments: [BlockPass.Segment] = []
+    var positions: [Int32] = []
+    for sequence in sequences {
+      let rows = batch.rows(of: sequence)
+      let past = cache?.lengths[sequence] ?? 0
+      segments.append(
+        BlockPass.Segment(
+          rows: rows.lowerBound - start..<rows.upperBound - start, sequence: sequence, past: past))
+      positions += rows.indices.map { Int32(past + $0 - rows.lowerBound) }
+    }
+    return (segments, positions)
+  }
+
+  /// Hidden states of some sequences before the first block.
+  func embed(
+    _ batch: TokenBatch, _ sequences: Range<Int>, cache: KeyValueCache?,
+    into x: UnsafeMutablePointer<Float>
+  ) throws {
+    let rows = batch.offsets[sequences.lowerBound]..<batch.offsets[sequences.upperBound]
+    let (_, positions) = layout(batch, sequences, cache: cache)
+    try embedder.embed(
+      batch, rows: rows, position: positions, into: x, scratch: scratch, pool: pool)
+  }
+
+  /// Takes some sequences through one block.
+  func run(
+    _ block: PreparedBlock, _ batch: TokenBatch, _ sequences: Range<Int>,
+    _ x: UnsafeMutablePointer<Float>, cache: KeyValueCache? = nil,
+    observer: (any SiteObserver)? = nil
+  ) throws {
+    let (segments, positions) = layout(batch, sequences, cache: cache)
+    let highest = Int(positions.max() ?? 0)
+    try BlockPass(
+      model: model, block: block, segments: segments, positions: positions,
+      rotary: rotary?.covering(highest + 1), cache: cache, observer: observer, scratch: scratch,
+      pool: pool
+    ).run(x)
+  }
+
+  /// The final norm and projection of some rows; `y` is `rows × outputWidth` and may be x when
+  /// there is no projection.
+  func finish(
+    _ x: UnsafeMutablePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>
+  ) throws {
+    finalNorm?.apply(x, rows: rows, into: x)
+    if let outputProjection {
+      try outputProjection.apply(x, rows: rows, into: y, pool: pool)
+    } else if y != x {
+      y.update(from: x, count: rows * model.hiddenSize)
+    }
+  }
+}

@@ -1,1 +1,0 @@
-// The room Models; see docs/architecture.md.

@@ -1,0 +1,71 @@
+import Architectures
+
+/// Sequences of unequal length laid end to end: no padding anywhere.
+public struct TokenBatch: Sendable {
+  /// All tokens, sequence after sequence.
+  public let tokens: [Int32]
+  /// Where each sequence starts, and the end of the last: one more than there are sequences.
+  public let offsets: [Int]
+  /// Segment numbers for encoders; nil means all 0.
+  public let tokenTypes: [Int32]?
+
+  public init(_ sequences: [[Int32]], tokenTypes: [[Int32]]? = nil) {
+    tokens = sequences.flatMap { $0 }
+    var ends = [0]
+    for sequence in sequences { ends.append((ends.last ?? 0) + sequence.count) }
+    offsets = ends
+    self.tokenTypes = tokenTypes?.flatMap { $0 }
+  }
+
+  /// The number of sequences.
+  public var sequences: Int { offsets.count - 1 }
+  /// The number of tokens.
+  public var rows: Int { tokens.count }
+  /// The rows of a sequence.
+  public func rows(of sequence: Int) -> Range<Int> { offsets[sequence]..<offsets[sequence + 1] }
+
+  /// Checks the tokens against a model.
+  ///
+  /// - Parameter past: tokens that each sequence has behind it already (a cache); nil means none.
+  /// - Throws: `ModelError` naming the sequence and the position.
+  public func validate(
+    for description: ModelDescription, past: [Int]? = nil
+  ) throws(ModelError) {
+    let vocabulary = description.vocabularySize
+    for sequence in 0..<sequences {
+      let range = rows(of: sequence)
+      let length = range.count + (past?[sequence] ?? 0)
+      guard length <= description.maximumPositions else {
+        throw .sequenceTooLong(
+          sequence: sequence, length: length, limit: description.maximumPositions)
+      }
+      for row in range where tokens[row] < 0 || Int(tokens[row]) >= vocabulary {
+        throw .tokenOutOfRange(
+          sequence: sequence, position: row - range.lowerBound, token: Int(tokens[row]),
+          vocabulary: vocabulary)
+      }
+    }
+    guard let tokenTypes else { return }
+    guard tokenTypes.count == tokens.count else {
+      throw .tokenTypesDoNotFit(tokens: tokens.count, types: tokenTypes.count)
+    }
+    let types = max(description.embedding.tokenTypeRows, 1)
+    for (row, type) in tokenTypes.enumerated() where type < 0 || Int(type) >= types {
+      throw .tokenTypeOutOfRange(position: row, type: Int(type), types: types)
+    }
+  }
+
+  /// Runs of whole sequences of at most `rows` rows each, at least one sequence a run.
+  func chunks(ofRows limit: Int) -> [Range<Int>] {
+    var result: [Range<Int>] = []
+    var first = 0
+    for sequence in 0..<sequences {
+      if sequence > first, offsets[sequence + 1] - offsets[first] > limit {
+        result.append(first..<sequence)
+        first = sequence
+      }
+    }
+    if first < sequences { result.append(first..<sequences) }
+    return result
+  }
+}

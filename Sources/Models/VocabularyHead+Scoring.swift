@@ -1,0 +1,121 @@
+import Kernels
+import Tensors
+
+extension VocabularyHead {
+  /// What a stripe of the vocabulary says of each row: its largest logit, Σ exp(logit − largest).
+  private struct Partial: Sendable {
+    var largest: Float = -.infinity
+    var top: Int32 = 0
+    var sum = 0.0
+    var target: Float = -.infinity
+
+    mutating func add(_ logits: UnsafePointer<Float>, tokens: Range<Int>, target token: Int) {
+      var index = 0
+      let tileLargest = pith_largest(logits, tokens.count, &index)
+      let shift = max(largest, tileLargest)
+      let added = pith_sum_exp(logits, tokens.count, shift)
+      sum = sum * exponential(Double(largest) - Double(shift)) + added
+      if tileLargest > largest {
+        largest = tileLargest
+        top = Int32(tokens.lowerBound + index)
+      }
+      if tokens.contains(token) { target = logits[token - tokens.lowerBound] }
+    }
+
+    mutating func add(_ other: Partial) {
+      let shift = Double(max(largest, other.largest))
+      sum =
+        sum * exponential(Double(largest) - shift)
+        + other.sum * exponential(Double(other.largest) - shift)
+      if other.largest > largest {
+        largest = other.largest
+        top = other.top
+      }
+      target = max(target, other.target)
+    }
+
+    /// exp, with 0 for the difference of two infinities (nothing seen yet).
+    private func exponential(_ difference: Double) -> Double {
+      difference.isNaN || difference == -.infinity ? 0 : expDouble(difference)
+    }
+  }
+
+  /// Scores a target per row without ever holding a row of logits whole.
+  ///
+  /// Tiles of rows × stripes of the vocabulary are shared out; stripes are merged in order.
+  func scores(
+    _ x: Matrix<Float>, targets: [Int32], scratch: ScratchMemory, pool: WorkerPool
+  ) throws -> [RowScore] {
+    let rowTiles = (x.rows + Self.tileRows - 1) / Self.tileRows
+    let stripes = (vocabulary + Self.stripeTokens - 1) / Self.stripeTokens
+    let parts = try pool.map(rowTiles * stripes) { (tile: Int) -> [Partial] in
+      let first = tile / stripes * Self.tileRows
+      let rows = first..<min(first + Self.tileRows, x.rows)
+      let start = tile % stripes * Self.stripeTokens
+      let end = min(start + Self.stripeTokens, vocabulary)
+      return partials(x, rows, start..<end, targets: targets, scratch: scratch)
+    }
+    var result: [RowScore] = []
+    result.reserveCapacity(x.rows)
+    for row in 0..<x.rows {
+      let tile = row / Self.tileRows * stripes
+      var total = parts[tile][row % Self.tileRows]
+      for stripe in 1..<max(stripes, 1) { total.add(parts[tile + stripe][row % Self.tileRows]) }
+      let normalizer = Double(total.largest) + logDouble(total.sum)
+      guard normalizer.isFinite else { throw ModelError.notFiniteLogits(row: row) }
+      result.append(
+        RowScore(
+          negativeLogLikelihood: normalizer - Double(total.target), top: total.top,
+          topLogProbability: Double(total.largest) - normalizer))
+    }
+    return result
+  }
+
+  /// Scores the rows whose target is not negative; nil for the others, which cost nothing.
+  func scoresOfTargets(
+    _ hidden: Matrix<Float>, targets: [Int32], scratch: ScratchMemory, pool: WorkerPool
+  ) throws -> [RowScore?] {
+    let rows = targets.indices.filter { targets[$0] >= 0 }
+    let picked = rows.count == hidden.rows ? hidden : hidden.picking(rows)
+    let found = try scores(
+      prepared(picked, pool: pool), targets: rows.map { targets[$0] }, scratch: scratch,
+      pool: pool)
+    var result: [RowScore?] = Array(repeating: nil, count: hidden.rows)
+    for (index, row) in rows.enumerated() { result[row] = found[index] }
+    return result
+  }
+
+  private func partials(
+    _ x: Matrix<Float>, _ rows: Range<Int>, _ stripe: Range<Int>, targets: [Int32],
+    scratch: ScratchMemory
+  ) -> [Partial] {
+    var result = Array(repeating: Partial(), count: rows.count)
+    scratch.with(rows.count * Self.tileTokens) { logits in
+      x.values.withUnsafeBufferPointer { source in
+        guard let base = source.baseAddress.map({ $0 + rows.lowerBound * width }) else { return }
+        for first in stride(from: stripe.lowerBound, to: stripe.upperBound, by: Self.tileTokens) {
+          let tokens = first..<min(first + Self.tileTokens, stripe.upperBound)
+          self.logits(
+            base, rows: rows.count, tokens: tokens, into: logits, stride: Self.tileTokens,
+            scratch: scratch)
+          for row in 0..<rows.count {
+            result[row].add(
+              logits + row * Self.tileTokens, tokens: tokens,
+              target: Int(targets[rows.lowerBound + row]))
+          }
+        }
+      }
+    }
+    return result
+  }
+}
+
+/// What the logits of one row say.
+public struct RowScore: Sendable, Hashable {
+  /// −log p(target), natural logarithm.
+  public let negativeLogLikelihood: Double
+  /// The most likely token; the smallest number among equals.
+  public let top: Int32
+  /// log p(top).
+  public let topLogProbability: Double
+}

@@ -1,0 +1,94 @@
+import Architectures
+import Kernels
+import LinearAlgebra
+import Tensors
+
+/// From final hidden states to logits, whole or a tile of the vocabulary at a time.
+struct VocabularyHead: Sendable {
+  let vocabulary: Int
+  let width: Int
+  let bias: [Float]?
+  private let table: FloatTable
+  private let transform: (dense: LinearMap, activation: Int32, norm: Norm)?
+
+  /// Tokens per tile of logits, and of the table when it must be decoded.
+  static let tileTokens = 1024
+  /// Tokens that one worker takes in a row.
+  static let stripeTokens = 16 * tileTokens
+  /// Rows that one worker takes.
+  static let tileRows = 256
+
+  init(_ head: HeadDescription, trunk: ModelTrunk) throws {
+    let provider = trunk.provider
+    vocabulary = provider.description.vocabularySize
+    width = head.width
+    table =
+      head.tied
+      ? trunk.embedder.table
+      : try provider.table(head.weight, rows: vocabulary, columns: head.width)
+    bias = try head.bias.map {
+      try provider.vector($0, count: provider.description.vocabularySize)
+    }
+    transform = try head.transform.map {
+      (
+        try LinearMap($0.dense, from: provider), $0.activation.kernel,
+        try Norm($0.norm, provider.description.normalization, from: provider)
+      )
+    }
+  }
+
+  /// What the table multiplies: the hidden states, or the masked-LM head's map of them.
+  func prepared(_ hidden: Matrix<Float>, pool: WorkerPool) throws -> Matrix<Float> {
+    guard let transform, hidden.rows > 0 else { return hidden }
+    return try Matrix(rows: hidden.rows, columns: width) { target in
+      guard let y = target.baseAddress else { return }
+      try hidden.values.withUnsafeBufferPointer { source in
+        guard let x = source.baseAddress else { return }
+        try transform.dense.apply(x, rows: hidden.rows, into: y, pool: pool)
+      }
+      pith_activate(transform.activation, y, hidden.rows * width)
+      transform.norm.apply(y, rows: hidden.rows, into: y)
+    }
+  }
+
+  /// The logits of some rows for some tokens, `rows × tokens.count` at a stride.
+  func logits(
+    _ x: UnsafePointer<Float>, rows: Int, tokens: Range<Int>,
+    into y: UnsafeMutablePointer<Float>, stride: Int, scratch: ScratchMemory
+  ) {
+    if let weights = table.floats {
+      multiply(x, rows, weights + tokens.lowerBound * width, tokens, y, stride)
+      return
+    }
+    scratch.with(Self.tileTokens * width) { decoded in
+      for first in Swift.stride(from: tokens.lowerBound, to: tokens.upperBound, by: Self.tileTokens)
+      {
+        let part = first..<min(first + Self.tileTokens, tokens.upperBound)
+        table.read(rows: part, into: decoded)
+        multiply(x, rows, decoded, part, y + first - tokens.lowerBound, stride)
+      }
+    }
+  }
+
+  private func multiply(
+    _ x: UnsafePointer<Float>, _ rows: Int, _ weights: UnsafePointer<Float>, _ tokens: Range<Int>,
+    _ y: UnsafeMutablePointer<Float>, _ stride: Int
+  ) {
+    if rows <= LinearMap.fewRows {
+      for row in 0..<rows {
+        BLAS.gemv(
+          m: tokens.count, n: width, alpha: 1, a: weights, lda: width, transposeA: false,
+          x: x + row * width, beta: 0, y: y + row * stride)
+      }
+    } else {
+      BLAS.gemm(
+        m: rows, n: tokens.count, k: width, alpha: 1, a: x, lda: width, transposeA: false,
+        b: weights, ldb: width, transposeB: true, beta: 0, c: y, ldc: stride)
+    }
+    guard let bias else { return }
+    bias.withUnsafeBufferPointer { bias in
+      guard let part = bias.baseAddress.map({ $0 + tokens.lowerBound }) else { return }
+      for row in 0..<rows { pith_add(y + row * stride, part, tokens.count) }
+    }
+  }
+}

@@ -1,0 +1,19 @@
+import Architectures
+import Tensors
+import Weights
+
+/// Where a model's weights come from: a checkpoint, an artefact, or a method's results in memory.
+///
+/// Called from several threads at once.
+public protocol WeightProvider: Sendable {
+  var description: ModelDescription { get }
+
+  /// The weight of a linear layer, out × in whatever the checkpoint's layout.
+  func weight(_ linear: LinearDescription) throws -> CompressedWeight
+
+  /// A norm's weight or a bias.
+  func vector(_ name: String, count: Int) throws -> [Float]
+
+  /// A table of rows: token embeddings, positions, an untied head.
+  func table(_ name: String, rows: Int, columns: Int) throws -> FloatTable
+}

@@ -1,0 +1,121 @@
+import Artefacts
+import Checkpoints
+import RunRecords
+import Tensors
+import Weights
+
+/// Measures an artefact against the model that it was made from.
+public enum ArtefactComparison {
+  /// Compares every tensor, in pieces of rows, and sums up.
+  ///
+  /// - Throws: `PipelineError.tensorMissing`, `.shapeMismatch`, or what reading throws.
+  public static func run(
+    _ artefact: ArtefactFile, against model: any TensorSource, toolVersion: String, workers: Int,
+    report: @escaping @Sendable (RunEvent) -> Void = { _ in }
+  ) throws -> RunRecord {
+    let clock = ContinuousClock.now
+    let names = artefact.names
+    let byName = Dictionary(model.tensors.map { ($0.name, $0) }) { first, _ in first }
+    let totalBytes = model.tensors.reduce(0) { $0 + $1.byteCount }
+    let events = OrderedEvents(total: names.count, totalBytes: totalBytes, report: report)
+    let pool = WorkerPool(workers: workers)
+    let measured = try pool.map(names.count) { index in
+      let name = names[index]
+      guard let tensor = byName[name] else {
+        throw PipelineError.tensorMissing(tensor: name, path: model.path)
+      }
+      let result = try measure(name, index: index, artefact, tensor, model)
+      events.finished(result.record)
+      return result
+    }
+    var record = RunRecord(command: "validate", toolVersion: toolVersion, model: model.path)
+    record.modelFormat = model.format
+    record.output = artefact.path
+    record.recipeName = artefact.header.recipeName
+    record.recipeHash = artefact.header.recipeHash
+    record.fingerprint = artefact.header.fingerprint
+    record.workers = workers
+    record.tensors = measured.map(\.record)
+    var total = ErrorSums()
+    for (tensor, sums) in measured {
+      record.totals.add(tensor)
+      if let sums { total += sums }
+    }
+    record.totals.error = WeightError(total)
+    record.totals.fileBytes = try ReadOnlyFile(path: artefact.path).size
+    record.peakResidentBytes = ProcessMemory.peakResidentBytes
+    record.seconds = (ContinuousClock.now - clock).inSeconds
+    return record
+  }
+
+  private static func measure(
+    _ name: String, index: Int, _ artefact: ArtefactFile, _ tensor: TensorDescription,
+    _ model: any TensorSource
+  ) throws -> (record: TensorRecord, sums: ErrorSums?) {
+    let start = ContinuousClock.now
+    let stored = try artefact.content(of: name)
+    guard stored.sourceShape == tensor.shape else {
+      throw PipelineError.shapeMismatch(
+        tensor: name, artefact: stored.sourceShape.dimensions, model: tensor.shape.dimensions,
+        path: model.path)
+    }
+    var sums: ErrorSums?
+    if case .weight(let weight) = stored.kind {
+      sums = try DenseComparison.sums(of: weight, against: tensor, in: model)
+    }
+    let record = TensorRecord(
+      index: index, name: name, shape: tensor.shape.dimensions, sourceType: tensor.dtype.rawValue,
+      storedType: stored.typeName, reason: stored.tiedTo.map { "tied to \($0)" } ?? "stored",
+      compressed: sums != nil, elements: tensor.shape.elementCount, sourceBytes: tensor.byteCount,
+      storedBytes: stored.tiedTo == nil ? stored.byteCount : 0, error: sums.map(WeightError.init),
+      seconds: (ContinuousClock.now - start).inSeconds)
+    return (record, sums)
+  }
+}
+
+/// Error sums of a compressed weight against its dense original.
+enum DenseComparison {
+  static func sums(
+    of weight: CompressedWeight, against tensor: TensorDescription, in model: any TensorSource
+  ) throws -> ErrorSums {
+    var sums = ErrorSums()
+    // Outputs-last tensors have their rows across the file: they are turned in memory, whole.
+    let streams = weight.view.layout == .outputsFirst
+    let step = streams ? max(1, (4 << 20) / max(1, weight.columns * 4)) : weight.rows
+    for first in stride(from: 0, to: weight.rows, by: max(1, step)) {
+      let rows = first..<min(first + step, weight.rows)
+      let original = try floats(of: tensor, rows: streams ? rows : nil, in: model)
+      let matrix =
+        streams
+        ? Matrix(rows: rows.count, columns: weight.columns, values: original)
+        : weight.view.matrix(from: original)
+      if let index = matrix.values.firstIndex(where: { !$0.isFinite }) {
+        throw PipelineError.nonFinite(
+          file: model.path, tensor: tensor.name, index: first * weight.columns + index)
+      }
+      let decoded = weight.decoded(rows: rows)
+      matrix.values.withUnsafeBufferPointer { left in
+        decoded.values.withUnsafeBufferPointer { right in
+          sums += ErrorSums(original: left, approximation: right)
+        }
+      }
+    }
+    return sums
+  }
+
+  /// Rows of a tensor as f32; all of them when `rows` is nil.
+  static func floats(
+    of tensor: TensorDescription, rows: Range<Int>?, in source: any TensorSource
+  ) throws -> [Float] {
+    let rows = rows ?? 0..<tensor.shape.rows
+    let count = rows.count * tensor.shape.rowElementCount
+    let bytes = try Bytes(count: count * tensor.dtype.bytes) { target in
+      try source.read(tensor, rows: rows, into: target)
+    }
+    return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+      FloatConversion.decode(
+        bytes.buffer, as: tensor.dtype, into: .init(rebasing: buffer[0..<count]))
+      initialized = count
+    }
+  }
+}

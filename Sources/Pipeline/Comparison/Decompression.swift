@@ -1,0 +1,56 @@
+import Artefacts
+import Checkpoints
+import Tensors
+import Weights
+
+/// Writes an artefact's tensors back as a dense checkpoint, in their source types.
+public enum Decompression {
+  /// The tensors that the dense checkpoint will hold, in the artefact's order.
+  public static func layout(
+    of artefact: ArtefactFile
+  ) throws -> [TensorDescription] {
+    try artefact.names.map { name in
+      let content = try artefact.content(of: name)
+      return TensorDescription(
+        name: name, dtype: content.sourceType, shape: content.sourceShape,
+        storage: .empty, sharesStorageWith: nil)
+    }
+  }
+
+  /// Decodes every tensor into a sink, in pieces of rows; the caller finishes the sink.
+  public static func run(
+    _ artefact: ArtefactFile, into sink: any TensorSink, workers: Int,
+    report: @escaping @Sendable (RunEvent) -> Void = { _ in }
+  ) throws {
+    let names = artefact.names
+    let pool = WorkerPool(workers: workers)
+    try pool.forEach(names.count) { index in
+      let content = try artefact.content(of: names[index])
+      switch content.kind {
+      case .tensor(let tensor):
+        try sink.write(tensor.bytes.buffer, to: names[index], at: 0)
+      case .weight(let weight):
+        try decode(weight, content.sourceType, to: names[index], sink)
+      }
+      report(.progress(done: index + 1, total: names.count, current: names[index]))
+    }
+  }
+
+  private static func decode(
+    _ weight: CompressedWeight, _ dtype: DType, to name: String, _ sink: any TensorSink
+  ) throws {
+    let streams = weight.view.layout == .outputsFirst
+    let step = streams ? max(1, (4 << 20) / max(1, weight.columns * 4)) : weight.rows
+    for first in stride(from: 0, to: weight.rows, by: max(1, step)) {
+      let rows = first..<min(first + step, weight.rows)
+      let values =
+        streams ? weight.decoded(rows: rows).values : weight.decodedInSourceLayout()
+      let bytes = try Bytes(count: values.count * dtype.bytes) { target in
+        try values.withUnsafeBufferPointer {
+          try FloatConversion.encode($0, as: dtype, into: target)
+        }
+      }
+      try sink.write(bytes.buffer, to: name, at: first * weight.columns * dtype.bytes)
+    }
+  }
+}

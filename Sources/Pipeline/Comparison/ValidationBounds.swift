@@ -1,0 +1,47 @@
+import Recipes
+import RunRecords
+
+extension ValidationBounds {
+  /// Reads a bounds file.
+  public static func load(_ path: String) throws -> ValidationBounds {
+    try BoundsParser.parse(bytes: try RecipeFile.smallFile(path), file: path)
+  }
+
+  /// A sentence for each figure of a record that is outside its bound.
+  public func missed(by record: RunRecord) -> [String] {
+    var result: [String] = []
+    let totals = record.totals
+    result += total.missed(
+      subject: "total", error: totals.error, bits: totals.compressedBitsPerWeight,
+      ratio: totals.ratio)
+    for tensor in record.tensors where tensor.compressed {
+      result += tensors.missed(
+        subject: tensor.name, error: tensor.error, bits: tensor.bitsPerWeight, ratio: nil)
+    }
+    return result
+  }
+}
+
+extension ValidationBounds.Limits {
+  fileprivate func missed(
+    subject: String, error: WeightError?, bits: Double, ratio: Double?
+  ) -> [String] {
+    var result: [String] = []
+    func atMost(_ name: String, _ limit: Double?, _ found: Double?) {
+      // Written so that a NaN misses every bound.
+      guard let limit, let found, !(found <= limit) else { return }
+      result.append("\(subject): \(name) is \(found), the bound is at most \(limit)")
+    }
+    func atLeast(_ name: String, _ limit: Double?, _ found: Double?) {
+      guard let limit, let found, !(found >= limit) else { return }
+      result.append("\(subject): \(name) is \(found), the bound is at least \(limit)")
+    }
+    atMost("relative_error", relativeError, error?.relativeFrobenius)
+    atLeast("snr_db", signalToNoise, error?.signalToNoise)
+    atMost("max_absolute", maximumAbsolute, error?.maximumAbsolute)
+    atLeast("cosine", cosine, error?.cosine)
+    atMost("bits_per_weight", bitsPerWeight, bits)
+    atLeast("ratio", self.ratio, ratio)
+    return result
+  }
+}

@@ -1,0 +1,58 @@
+extension PipelineError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .unmatchedSelectors(let diagnostics):
+      diagnostics.map { "\($0)" }.joined(separator: "\n")
+    case .strictGroup(let tensor, let requested, let width):
+      "group \(requested) does not divide the \(width) inputs of '\(tensor)' and the recipe says "
+        + "strict_groups; choose a group that divides, or an override for this tensor"
+    case .rankTooLarge(let tensor, let rank, let limit):
+      "rank \(rank) is more than '\(tensor)' has (\(limit)); lower it, or override this tensor"
+    case .tooManyOutliers(let tensor, let count, let columns):
+      "\(count) outlier columns are asked of '\(tensor)', which has \(columns) inputs; keep fewer"
+    case .patternDoesNotFit(let tensor, let kept, let of, let columns):
+      "the pattern \(kept):\(of) does not fit '\(tensor)': its \(columns) inputs are no multiple of "
+        + "\(of); ignore this tensor or override its pattern"
+    case .memoryTooSmall(let needed, let limit, let tensor):
+      "'\(tensor)' needs \(Self.mebibytes(needed)) of memory at its peak, the limit is "
+        + "\(Self.mebibytes(limit)); raise --memory, or ignore this tensor"
+    case .diskTooSmall(let needed, let free, let folder):
+      "the run needs about \(Self.mebibytes(needed)) of disk in '\(folder)', "
+        + "\(Self.mebibytes(free)) are free; make room or choose another --output"
+    case .outputExists(let path):
+      "'\(path)' exists; pass --force to replace it when the run has succeeded"
+    case .outputIsModel(let path):
+      "the output '\(path)' is the model itself; choose another --output"
+    case .unfinishedRun(let folder):
+      "'\(folder)' holds an unfinished run; go on with --resume, or pass --force to start over"
+    case .nothingToResume(let folder):
+      "there is no unfinished run to resume ('\(folder)' does not exist); run without --resume"
+    case .changedSinceJournal(let folder, let what, let then, let now):
+      "the unfinished run in '\(folder)' cannot be resumed: \(what) was \(then) and is now \(now); "
+        + "restore it, or start over with --force"
+    case .workFolderBusy(let folder):
+      "another process is working in '\(folder)'; wait for it or stop it"
+    case .damagedJournal(let path, let reason):
+      "the journal '\(path)' is damaged (\(reason)); start over with --force"
+    case .nonFinite(let file, let tensor, let index):
+      "'\(file)': tensor '\(tensor)' holds a NaN or an infinity at element \(index); no method can "
+        + "compress that: repair the checkpoint, or ignore this tensor in the recipe"
+    case .stage(let file, let tensor, let reason):
+      "'\(file)': tensor '\(tensor)': \(reason)"
+    case .file(let path, let reason): "'\(path)': \(reason)"
+    case .interrupted(let folder):
+      "stopped safely; the finished tensors are in '\(folder)': the same command with --resume "
+        + "goes on"
+    case .shapeMismatch(let tensor, let artefact, let model, let path):
+      "tensor '\(tensor)' is \(artefact) in the artefact and \(model) in '\(path)'; validate "
+        + "against the model that the artefact was made from"
+    case .tensorMissing(let tensor, let path):
+      "'\(path)' has no tensor '\(tensor)', which the artefact holds; validate against the model "
+        + "that the artefact was made from"
+    }
+  }
+
+  private static func mebibytes(_ bytes: Int) -> String {
+    "\((bytes + (1 << 20) - 1) >> 20) MiB"
+  }
+}

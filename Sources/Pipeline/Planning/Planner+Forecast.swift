@@ -1,0 +1,98 @@
+import Checkpoints
+import Tensors
+import Weights
+
+/// What stages will store and what memory they need, from shapes alone.
+enum StageForecast {
+  /// Bytes that the parts of a weight take after all stages; exact for what is built in.
+  static func storedBytes(of compression: TensorDecision.Compression) -> Int {
+    let rows = compression.view.rows
+    let columns = compression.view.columns
+    var base = rows * columns * 4
+    var mask = 0
+    var outliers = 0
+    var factors = 0
+    var transform = 0
+    for stage in compression.stages {
+      switch stage {
+      case .quantize(let scheme):
+        base = quantizedBytes(rows: rows, columns: columns, scheme)
+      case .prune:
+        mask = rows * ((columns + 7) / 8)
+      case .lowRank(let subject, let rank, let type):
+        factors += rank * (rows + columns) * type.bytes
+        if subject == .weight {
+          // The base holds the residual now, as plain numbers.
+          base = rows * columns * 4
+          mask = 0
+        }
+      case .outliers(let count, let type):
+        outliers = count * (4 + rows * type.bytes)
+      case .channelScale:
+        transform = columns * 4
+      }
+    }
+    return base + mask + outliers + factors + transform
+  }
+
+  /// Bytes of codes, scales and zero points.
+  static func quantizedBytes(rows: Int, columns: Int, _ scheme: IntegerScheme) -> Int {
+    let scaleRows = scheme.granularity == .tensor ? 1 : rows
+    let scaleColumns =
+      switch scheme.granularity {
+      case .tensor, .channel: 1
+      case .group(let length): columns / length
+      }
+    let codes = rows * ((columns * scheme.bits + 7) / 8)
+    let scales = scaleRows * scaleColumns * scheme.scaleType.bytes
+    let zeros = scheme.symmetric ? 0 : scaleRows * ((scaleColumns * scheme.bits + 7) / 8)
+    return codes + scales + zeros
+  }
+
+  /// Memory that a weight's job needs at its peak.
+  static func peakBytes(
+    of tensor: TensorDescription, _ compression: TensorDecision.Compression
+  ) -> Int {
+    if compression.streamingScheme != nil { return streamingBytes(of: tensor) }
+    // The values as read, the original, the weight before and after a stage, its encoding.
+    let dense = tensor.shape.elementCount * 4
+    var peak = tensor.byteCount + 4 * dense
+    for stage in compression.stages {
+      // A singular value decomposition holds the matrix, both factors and LAPACK's workspace.
+      if case .lowRank = stage { peak = max(peak, tensor.byteCount + 9 * dense) }
+    }
+    return peak
+  }
+
+  /// Memory of a job that goes through in pieces.
+  static func streamingBytes(of tensor: TensorDescription) -> Int {
+    let piece = max(TensorJob.pieceBytes, tensor.rowByteCount)
+    return 2 * piece + piece * 4 / max(tensor.dtype.bytes, 1) + (1 << 20)
+  }
+
+  /// Memory of the program itself and its libraries, before any tensor.
+  static let baseBytes = 64 << 20
+
+  /// Processor time of a job in seconds, from measured rates of this kind of machine; a forecast
+  /// that only ranks and warns, never a promise.
+  static func seconds(
+    of tensor: TensorDescription, _ compression: TensorDecision.Compression?, hashing: Bool
+  ) -> Double {
+    let bytes = Double(tensor.byteCount)
+    var seconds = bytes / 5e9 + (hashing ? bytes / 1.5e9 : 0)
+    guard let compression else { return seconds }
+    let rows = Double(compression.view.rows)
+    let columns = Double(compression.view.columns)
+    for stage in compression.stages {
+      switch stage {
+      case .quantize(let scheme):
+        let candidates: Double =
+          if case .meanSquare(let steps, _) = scheme.clip { Double(steps) / 2 } else { 1 }
+        seconds += rows * columns * 4 / 1.2e9 * candidates
+      case .lowRank: seconds += 16 * rows * columns * min(rows, columns) / 40e9
+      case .prune, .outliers, .channelScale: seconds += rows * columns / 2e8
+      }
+    }
+    return seconds
+  }
+}

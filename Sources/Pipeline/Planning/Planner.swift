@@ -1,0 +1,133 @@
+import Checkpoints
+import Recipes
+import RunRecords
+import Tensors
+import Weights
+
+/// Resolves a recipe and a model to a plan; reads names and shapes, and touches nothing.
+public enum Planner {
+  /// The plan of a recipe for a model.
+  ///
+  /// - Throws: `PipelineError` for everything that can be known early: selectors that match
+  ///   nothing, groups that the recipe insists on, ranks and patterns that do not fit, a memory
+  ///   cap that a tensor's job cannot keep.
+  public static func plan(
+    _ recipe: Recipe, for source: any TensorSource, options: PlanOptions
+  ) throws(PipelineError) -> Plan {
+    let names = source.tensors.map(\.name)
+    let unmatched = recipe.unmatchedSelectors(names: names)
+    guard unmatched.isEmpty else { throw .unmatchedSelectors(unmatched) }
+    var planned: [PlannedTensor] = []
+    for (index, tensor) in source.tensors.enumerated() {
+      let decision = try decide(tensor, recipe)
+      planned.append(forecast(tensor, decision, index: index, options))
+    }
+    var forecast = Forecast(planned, options)
+    let limit = options.memoryLimit ?? ProcessMemory.physicalBytes / 5 * 4
+    if let largest = planned.max(by: { $0.peakBytes < $1.peakBytes }),
+      largest.peakBytes + StageForecast.baseBytes > limit
+    {
+      throw .memoryTooSmall(
+        needed: largest.peakBytes + StageForecast.baseBytes, limit: limit,
+        tensor: largest.tensor.name)
+    }
+    forecast.peakBytes = min(forecast.peakBytes, limit)
+    return Plan(
+      recipe: recipe, source: source, tensors: planned, forecast: forecast,
+      warnings: warnings(recipe, planned), options: options)
+  }
+
+  /// What happens to one tensor.
+  static func decide(
+    _ tensor: TensorDescription, _ recipe: Recipe
+  ) throws(PipelineError) -> TensorDecision {
+    let selection = recipe.selection(of: tensor.name)
+    let view: WeightView
+    switch TensorClassifier.kind(of: tensor) {
+    case .left(let reason): return .leave(reason)
+    case .leftUnlessTargeted(let reason, let possible):
+      guard case .targeted = selection, reason != .unknownLayout else { return .leave(reason) }
+      view = possible
+    case .weight(let possible):
+      view = possible
+    }
+    switch selection {
+    case .notTargeted: return .leave(.notTargeted)
+    case .ignored(let selector): return .leave(.ignored(selector: selector.text))
+    case .targeted, .byDefault: break
+    }
+    let stages = recipe.stages(for: tensor.name)
+    guard !stages.isEmpty else {
+      let isSkipped = recipe.overrides(for: tensor.name).contains { $0.action == .skip }
+      return .leave(isSkipped ? .skippedByOverride : .noStages)
+    }
+    // A weight whose bytes are another's is compressed once: ties come free.
+    if let first = tensor.sharesStorageWith { return .tied(to: first) }
+    return .compress(try StageResolver.resolve(stages, view: view, tensor: tensor.name, recipe))
+  }
+
+  private static func forecast(
+    _ tensor: TensorDescription, _ decision: TensorDecision, index: Int, _ options: PlanOptions
+  ) -> PlannedTensor {
+    let stored: Int
+    let peak: Int
+    let seconds: Double
+    switch decision {
+    case .tied:
+      (stored, peak, seconds) = (0, 0, 0)
+    case .leave:
+      stored = tensor.byteCount
+      peak = StageForecast.streamingBytes(of: tensor)
+      seconds = StageForecast.seconds(of: tensor, nil, hashing: options.hashing)
+    case .compress(let compression):
+      stored = StageForecast.storedBytes(of: compression)
+      peak = StageForecast.peakBytes(of: tensor, compression)
+      seconds = StageForecast.seconds(of: tensor, compression, hashing: options.hashing)
+    }
+    return PlannedTensor(
+      index: index, tensor: tensor, decision: decision, storedBytes: stored, peakBytes: peak,
+      seconds: seconds)
+  }
+
+  private static func warnings(_ recipe: Recipe, _ planned: [PlannedTensor]) -> [String] {
+    var warnings = recipe.warnings.map { "\($0)" }
+    let isCompressing = planned.contains {
+      if case .compress = $0.decision { true } else { false }
+    }
+    if !isCompressing {
+      warnings.append("no tensor is compressed: the artefact will hold the model as it is")
+    }
+    return warnings
+  }
+}
+
+extension Forecast {
+  /// The sums over planned tensors.
+  init(_ planned: [PlannedTensor], _ options: PlanOptions) {
+    self.init(
+      sourceBytes: 0, storedBytes: 0, compressedElements: 0, compressedBytes: 0, peakBytes: 0,
+      seconds: 0, diskBytes: 0)
+    for tensor in planned {
+      sourceBytes += tensor.tensor.byteCount
+      storedBytes += tensor.storedBytes
+      seconds += tensor.seconds
+      if case .compress = tensor.decision {
+        compressedElements += tensor.tensor.shape.elementCount
+        compressedBytes += tensor.storedBytes
+      }
+    }
+    let largest = planned.map(\.peakBytes).sorted(by: >).prefix(options.workers)
+    peakBytes = StageForecast.baseBytes + largest.reduce(0, +)
+    seconds /= Double(options.workers)
+    // Parts and the assembled file exist side by side for a moment.
+    diskBytes = 2 * storedBytes + (16 << 20)
+  }
+}
+
+extension Plan {
+  /// The memory that running jobs may take together, the program's own share taken off.
+  var jobMemory: Int {
+    let limit = options.memoryLimit ?? ProcessMemory.physicalBytes / 5 * 4
+    return max(limit - StageForecast.baseBytes, tensors.map(\.peakBytes).max() ?? 0)
+  }
+}

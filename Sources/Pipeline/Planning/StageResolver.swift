@@ -1,0 +1,101 @@
+import Recipes
+import Tensors
+import Weights
+
+/// Turns a recipe's stages into the choices made for one weight.
+enum StageResolver {
+  /// - Throws: `PipelineError` when a choice does not fit this weight.
+  static func resolve(
+    _ stages: [Stage], view: WeightView, tensor: String, _ recipe: Recipe
+  ) throws(PipelineError) -> TensorDecision.Compression {
+    var notes: [String] = []
+    var resolved: [ResolvedStage] = []
+    for stage in stages {
+      switch stage {
+      case .quantize(let options):
+        resolved.append(try quantize(options, view, tensor, recipe, &notes))
+      case .prune(let options):
+        resolved.append(try prune(options, view, tensor))
+      case .lowRank(let options):
+        let limit = min(view.rows, view.columns)
+        guard options.rank <= limit else {
+          throw .rankTooLarge(tensor: tensor, rank: options.rank, limit: limit)
+        }
+        resolved.append(
+          .lowRank(
+            of: options.of == .weight ? .weight : .error, rank: options.rank,
+            factorType: options.factors.dtype))
+      case .outliers(let options):
+        resolved.append(try outliers(options, view, tensor))
+      case .transform(let options):
+        resolved.append(.channelScale(alpha: options.alpha))
+      }
+    }
+    return TensorDecision.Compression(view: view, stages: resolved, notes: notes)
+  }
+
+  private static func quantize(
+    _ options: QuantizeOptions, _ view: WeightView, _ tensor: String, _ recipe: Recipe,
+    _ notes: inout [String]
+  ) throws(PipelineError) -> ResolvedStage {
+    let granularity: Granularity
+    switch options.group {
+    case .tensor: granularity = .tensor
+    case .channel: granularity = .channel
+    case .inputs(let length):
+      if view.columns % length != 0, recipe.strictGroups {
+        throw .strictGroup(tensor: tensor, requested: length, width: view.columns)
+      }
+      let fallback = GroupFallback.resolve(requested: length, columns: view.columns)
+      granularity = fallback.granularity
+      if let note = fallback.note { notes.append(note) }
+    }
+    do {
+      return .quantize(
+        try IntegerScheme(
+          bits: options.bits, symmetric: options.symmetric, granularity: granularity,
+          scaleType: options.scales.dtype,
+          clip: options.clip == .mse ? .meanSquare() : .none))
+    } catch {
+      throw .stage(file: recipe.file, tensor: tensor, reason: "\(error)")
+    }
+  }
+
+  private static func prune(
+    _ options: PruneOptions, _ view: WeightView, _ tensor: String
+  ) throws(PipelineError) -> ResolvedStage {
+    switch options.amount {
+    case .sparsity(let fraction): return .prune(.fraction(fraction))
+    case .pattern(let kept, let of):
+      guard view.columns % of == 0 else {
+        throw .patternDoesNotFit(tensor: tensor, kept: kept, of: of, columns: view.columns)
+      }
+      return .prune(.keeping(kept, of: of))
+    }
+  }
+
+  private static func outliers(
+    _ options: OutlierOptions, _ view: WeightView, _ tensor: String
+  ) throws(PipelineError) -> ResolvedStage {
+    let count: Int
+    switch options.amount {
+    case .count(let value): count = value
+    case .fraction(let share): count = max(1, Int((share * Double(view.columns)).rounded()))
+    }
+    guard count < view.columns else {
+      throw .tooManyOutliers(tensor: tensor, count: count, columns: view.columns)
+    }
+    return .outliers(count: count, valueType: options.values.dtype)
+  }
+}
+
+extension FloatFormat {
+  /// The element type of the same name.
+  var dtype: DType {
+    switch self {
+    case .f32: .f32
+    case .f16: .f16
+    case .bf16: .bf16
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import ArgumentParser
+import Foundation
+import Pith
+
+struct CompressCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compress", abstract: "Run a recipe over a model and write one artefact.",
+    discussion: """
+      Prints a line a tensor. What is finished survives Ctrl-C, a kill or a power cut: the same \
+      command with --resume goes on and ends in the same bytes. Beside the artefact stands \
+      OUTPUT.run.json, the record of the run.
+      """)
+
+  @OptionGroup var recipe: RecipeOptions
+
+  @Option(help: "The model: a folder or a file.")
+  var model: String
+
+  @Option(name: [.short, .long], help: "The artefact to write.")
+  var output: String
+
+  @Flag(help: "Replace an existing output, or start an unfinished run over.")
+  var force = false
+
+  @Flag(help: "Go on with an unfinished run.")
+  var resume = false
+
+  @Option(help: "Also write the result as a page with pictures.")
+  var html: String?
+
+  @Flag(inversion: .prefixedNo, help: "Hash source tensors and stored datasets (SHA-256).")
+  var hash = true
+
+  @Flag(inversion: .prefixedNo, help: "Flush to the disk before anything counts as written.")
+  var fsync = true
+
+  @OptionGroup var options: RunOptions
+
+  func run() throws {
+    let recipe = try recipe.load()
+    let source = try CheckpointOpener.open(model)
+    let plan = try Planner.plan(
+      recipe, for: source, options: options.planOptions(hashing: hash, durable: fsync))
+    let printer = ProgressPrinter(quiet: options.json)
+    if self.recipe.preset != nil, !options.json { print(recipe.yaml) }
+    for warning in plan.warnings { StandardError.write("warning: \(warning)") }
+    InterruptHandler.install()
+    let record: RunRecord
+    do {
+      record = try CompressionRun.run(
+        plan, target: .init(output: output, force: force, resume: resume),
+        identity: .current(version: toolVersion),
+        interruption: InterruptHandler.interruption, report: printer.report)
+    } catch {
+      printer.finish()
+      throw error
+    }
+    printer.finish()
+    try FileOutput.write(record.json.text(.pretty) + "\n", to: output + ".run.json")
+    if let html { try FileOutput.write(HTMLReport.page(record), to: html) }
+    print(options.json ? record.json.text(.pretty) : TerminalReport.summary(record))
+  }
+}

@@ -1,0 +1,39 @@
+import ArgumentParser
+import Foundation
+import Pith
+
+struct DecompressCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "decompress", abstract: "Write an artefact's tensors back as a dense checkpoint.",
+    discussion: """
+      OUTPUT ending in .h5 or .hdf5 becomes HDF5, in .safetensors safetensors, anything else a \
+      folder with model.safetensors, config.json and tokenizer, as other tools load it.
+      """)
+
+  @Argument(help: "The artefact.")
+  var artefact: String
+
+  @Argument(help: "The dense checkpoint to write.")
+  var output: String
+
+  @Flag(help: "Replace an existing output.")
+  var force = false
+
+  @Option(help: "Threads. Default: all cores.")
+  var workers: Int?
+
+  func run() throws {
+    let file = try ArtefactFile(path: artefact)
+    try OutputCheck.mayWrite(output, force: force, inputs: [artefact])
+    let printer = ProgressPrinter(quiet: false, showsTensors: false)
+    let layout = try Decompression.layout(of: file)
+    let sink = try CheckpointWriter.create(
+      path: output, tensors: layout, metadata: file.denseMetadata)
+    try Decompression.run(
+      file, into: sink, workers: max(1, workers ?? RunOptions.defaultWorkers),
+      report: printer.report)
+    try sink.finish()
+    printer.finish()
+    print("written: \(output), \(layout.count) tensors")
+  }
+}

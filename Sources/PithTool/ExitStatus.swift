@@ -1,0 +1,73 @@
+import ArgumentParser
+import Foundation
+import Pith
+
+/// The program's exit codes, and which error means which.
+enum ExitStatus: Int32 {
+  case good = 0
+  case boundMissed = 1
+  case usage = 2
+  case badInput = 3
+  case outOfResource = 4
+  case stopped = 75
+
+  /// Prints an error and ends the program with its code.
+  static func exit(for error: any Error) -> Never {
+    if let status = error as? ExitStatus { Foundation.exit(status.rawValue) }
+    if let status = status(of: error) {
+      // A recipe's diagnostics carry their own "error:" behind the position.
+      let text = "\(error)"
+      StandardError.write(error is RecipeErrors ? text : "error: \(text)")
+      Foundation.exit(status.rawValue)
+    }
+    // Help and version are "errors" of the argument parser that end well.
+    let code = PithCommand.exitCode(for: error)
+    let message = PithCommand.fullMessage(for: error)
+    if code == .success {
+      print(message)
+      Foundation.exit(0)
+    }
+    if !message.isEmpty { StandardError.write(message) }
+    Foundation.exit(ExitStatus.usage.rawValue)
+  }
+
+  private static func status(of error: any Error) -> ExitStatus? {
+    switch error {
+    case let error as PipelineError: status(of: error)
+    case is RecipeErrors: .usage
+    case CheckpointError.diskFull: .outOfResource
+    case is CheckpointError: .badInput
+    case is ArtefactError, is WeightsError, is TensorsError, is LinearAlgebraError: .badInput
+    case is UsageError: .usage
+    default: nil
+    }
+  }
+
+  private static func status(of error: PipelineError) -> ExitStatus {
+    switch error {
+    case .unmatchedSelectors, .strictGroup, .rankTooLarge, .tooManyOutliers, .patternDoesNotFit,
+      .outputExists, .outputIsModel, .unfinishedRun, .nothingToResume, .changedSinceJournal,
+      .workFolderBusy:
+      .usage
+    case .memoryTooSmall, .diskTooSmall: .outOfResource
+    case .interrupted: .stopped
+    case .file(_, let reason): reason.contains("--resume") ? .outOfResource : .badInput
+    case .damagedJournal, .nonFinite, .stage, .shapeMismatch, .tensorMissing: .badInput
+    }
+  }
+}
+
+extension ExitStatus: Error {}
+
+/// A wrong use of the command line that the argument parser does not see.
+struct UsageError: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}
+
+/// The standard error stream.
+enum StandardError {
+  static func write(_ text: String) {
+    FileHandle.standardError.write(Data((text.hasSuffix("\n") ? text : text + "\n").utf8))
+  }
+}

@@ -1,0 +1,21 @@
+import Foundation
+import Pith
+
+/// Turns Ctrl-C and a polite kill into a safe stop.
+enum InterruptHandler {
+  /// The request that the signal sets; a run looks at it between pieces of work.
+  static let interruption = Interruption()
+
+  static func install() {
+    for number in [SIGINT, SIGTERM] {
+      signal(number) { received in
+        // The second time the user means it.
+        if InterruptHandler.interruption.isRequested {
+          signal(received, SIG_DFL)
+          raise(received)
+        }
+        InterruptHandler.interruption.request()
+      }
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import ArgumentParser
+import Foundation
+import Pith
+
+/// A count of bytes such as "2GiB", "256MiB", "1.5G" or "4096".
+struct ByteCount: ExpressibleByArgument {
+  let bytes: Int
+
+  init?(argument: String) {
+    let units: [(String, Double)] = [
+      ("KiB", 0x1p10), ("MiB", 0x1p20), ("GiB", 0x1p30), ("TiB", 0x1p40), ("KB", 1e3),
+      ("MB", 1e6), ("GB", 1e9), ("TB", 1e12), ("K", 0x1p10), ("M", 0x1p20), ("G", 0x1p30),
+      ("T", 0x1p40), ("B", 1),
+    ]
+    var text = Substring(argument)
+    var factor = 1.0
+    for (unit, value) in units where argument.lowercased().hasSuffix(unit.lowercased()) {
+      text = argument.dropLast(unit.count)
+      factor = value
+      break
+    }
+    guard let number = Double(text), number > 0, number * factor < 0x1p62 else { return nil }
+    bytes = Int(number * factor)
+  }
+}
+
+/// Where a recipe comes from: a file, or a preset's name.
+struct RecipeOptions: ParsableArguments {
+  @Argument(help: "The recipe, a YAML file (or use --preset).")
+  var recipe: String?
+
+  @Option(help: "A built-in recipe by name; 'pith recipe show' lists them.")
+  var preset: String?
+
+  func load() throws -> Recipe {
+    switch (recipe, preset) {
+    case (let path?, nil): return try RecipeFile.load(path)
+    case (nil, let name?): return try Preset.named(name).recipe()
+    case (nil, nil):
+      throw UsageError("name a recipe file, or a preset with --preset (such as --preset w4)")
+    case (_?, _?): throw UsageError("name either a recipe file or --preset, not both")
+    }
+  }
+}
+
+/// Memory, workers and where JSON goes.
+struct RunOptions: ParsableArguments {
+  @Option(help: "The most memory that the run may take, such as 2GiB.")
+  var memory: ByteCount?
+
+  @Option(help: "Threads; the output's bytes do not depend on it. Default: all cores.")
+  var workers: Int?
+
+  @Flag(help: "Print the result as JSON on standard output.")
+  var json = false
+
+  func validate() throws {
+    if let workers, workers < 1 || workers > 1024 {
+      throw ValidationError("--workers takes a number from 1 to 1024.")
+    }
+  }
+
+  var workerCount: Int { workers ?? Self.defaultWorkers }
+
+  /// One worker a core.
+  static var defaultWorkers: Int { ProcessInfo.processInfo.activeProcessorCount }
+}
+
+extension RunOptions {
+  /// The options of a plan.
+  func planOptions(hashing: Bool = true, durable: Bool = true) -> PlanOptions {
+    PlanOptions(
+      memoryLimit: memory?.bytes, workers: workerCount, hashing: hashing, durable: durable)
+  }
+}

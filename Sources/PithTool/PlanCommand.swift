@@ -1,0 +1,26 @@
+import ArgumentParser
+import Pith
+
+struct PlanCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plan", abstract: "Say what a recipe would do to a model, and touch nothing.")
+
+  @OptionGroup var recipe: RecipeOptions
+
+  @Option(help: "The model: a folder or a file.")
+  var model: String
+
+  @OptionGroup var options: RunOptions
+
+  func run() throws {
+    let recipe = try recipe.load()
+    let source = try CheckpointOpener.open(model)
+    let plan = try Planner.plan(recipe, for: source, options: options.planOptions())
+    let record = plan.record(toolVersion: toolVersion)
+    if options.json {
+      print(record.json.text(.pretty))
+    } else {
+      print(PlanReport.text(record, width: Terminal.width), terminator: "")
+    }
+  }
+}

@@ -1,1 +1,0 @@
-// The room Pruning; see docs/architecture.md.

@@ -1,1 +1,0 @@
-// The room Quantization; see docs/architecture.md.

@@ -1,0 +1,22 @@
+import Tensors
+import Weights
+
+/// Round-to-nearest as a stage: it acts on the base.
+public enum RoundToNearest {
+  /// The weight with what its base holds now on an integer grid.
+  ///
+  /// (1) Mask, outliers, low-rank paths and transforms are left as they are; (2) masked entries do
+  /// not widen a range; (3) a base that is quantized already is decoded first.
+  ///
+  /// - Throws: `WeightsError.baseMissing`, `.groupDoesNotDivide`, `.notFinite`.
+  public static func quantize(
+    _ weight: CompressedWeight, scheme: IntegerScheme, pool: WorkerPool = .serial
+  ) throws(WeightsError) -> CompressedWeight {
+    guard let base = weight.base else { throw .baseMissing(operation: "quantize") }
+    var result = weight
+    result.base = .integer(
+      try IntegerBase.roundToNearest(
+        base.decoded(), scheme: scheme, mask: weight.mask, pool: pool))
+    return result
+  }
+}

@@ -1,1 +1,0 @@
-// The room Recipes; see docs/architecture.md.

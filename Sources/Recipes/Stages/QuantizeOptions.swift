@@ -1,0 +1,99 @@
+import JSONText
+
+/// The options of `quantize`: the base becomes codes on a grid.
+public struct QuantizeOptions: Sendable, Hashable {
+  public enum Method: String, Sendable, Hashable, CaseIterable {
+    /// Round to nearest.
+    case rtn
+  }
+
+  /// How a group's range is chosen.
+  public enum Clip: String, Sendable, Hashable, CaseIterable {
+    /// The range that minimises the squared error.
+    case mse
+    /// The range that holds every value.
+    case none
+  }
+
+  /// How far one scale reaches.
+  public enum Group: Sendable, Hashable {
+    case tensor
+    /// One scale per output channel.
+    case channel
+    /// One scale per run of this many inputs.
+    case inputs(Int)
+  }
+
+  public var method: Method
+  public var bits: Int
+  public var group: Group
+  public var symmetric: Bool
+  public var clip: Clip
+  public var scales: FloatFormat
+  @Incidental public var position: SourcePosition
+
+  public init(
+    method: Method = .rtn, bits: Int = 4, group: Group = .inputs(128), symmetric: Bool = true,
+    clip: Clip = .mse, scales: FloatFormat = .f16, position: SourcePosition = .none
+  ) {
+    self.method = method
+    self.bits = bits
+    self.group = group
+    self.symmetric = symmetric
+    self.clip = clip
+    self.scales = scales
+    self.position = position
+  }
+}
+
+extension QuantizeOptions: StageOptions {
+  static var defaults: Self { Self() }
+
+  static let key = "quantize"
+  static let summary = "Stores the base as integer codes with scales."
+  static let options: [OptionDeclaration<Self>] = [
+    .required("method", \.method, .choice(), "How codes are chosen: `rtn` rounds to the nearest."),
+    .required("bits", \.bits, .integer(2...8), "Bits of a code."),
+    .optional(
+      "group", \.group, .group,
+      """
+      How many inputs of an output channel share a scale. Where it does not divide the width, the \
+      largest power of two below it that does, but not below 16; then each channel has one scale \
+      (`strict_groups: true` makes it an error).
+      """),
+    .optional(
+      "symmetric", \.symmetric, .boolean,
+      "Whether the grid is centred on zero; otherwise each group stores a zero point."),
+    .optional(
+      "clip", \.clip, .choice(),
+      "The range of a group: `mse` searches the least squared error, `none` holds every value."),
+    .optional("scales", \.scales, .choice(), "The type that scales are stored in."),
+  ]
+}
+
+extension OptionCodec where Value == QuantizeOptions.Group {
+  /// An integer, "channel" or "tensor".
+  static let group = OptionCodec(
+    schema: [
+      "anyOf": [
+        ["type": "integer", "minimum": 2, "maximum": 1_048_576], ["enum": ["channel", "tensor"]],
+      ]
+    ],
+    expected: "an integer from 2 to 1048576, 'channel' or 'tensor'",
+    decode: { value in
+      switch value.scalar {
+      case .integer(let size)? where (2...1_048_576).contains(size): .inputs(Int(size))
+      case .text("channel")?: .channel
+      case .text("tensor")?: .tensor
+      default: nil
+      }
+    },
+    encode: { group in
+      switch group {
+      case .inputs(let size): JSONValue(size)
+      case .channel: "channel"
+      case .tensor: "tensor"
+      }
+    },
+    words: ["channel", "tensor"])
+}

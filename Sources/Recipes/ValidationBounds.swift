@@ -1,0 +1,26 @@
+/// Bounds that `validate` holds figures to (docs/validation.md).
+public struct ValidationBounds: Sendable, Hashable {
+  /// Over all compressed tensors together.
+  public var total: Limits
+  /// For each compressed tensor.
+  public var tensors: Limits
+
+  public init(total: Limits = Limits(), tensors: Limits = Limits()) {
+    self.total = total
+    self.tensors = tensors
+  }
+
+  /// Limits; nil where there is none.
+  public struct Limits: Sendable, Hashable {
+    /// At most.
+    public var relativeError: Double?
+    public var maximumAbsolute: Double?
+    public var bitsPerWeight: Double?
+    /// At least.
+    public var signalToNoise: Double?
+    public var cosine: Double?
+    public var ratio: Double?
+
+    public init() {}
+  }
+}

@@ -1,1 +1,0 @@
-// The room RunRecords; see docs/architecture.md.

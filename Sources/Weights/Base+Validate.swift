@@ -1,0 +1,94 @@
+import Tensors
+
+extension Base {
+  /// Checks a base that came from a file against the size it must have.
+  ///
+  /// - Throws: `WeightsError` naming the part below `part`.
+  func validate(part: String, rows: Int, columns: Int) throws(WeightsError) {
+    switch self {
+    case .dense(let dense):
+      try dense.values.check(
+        part: part + "/values", types: [.f32, .f16, .bf16, .f64], shape: [rows, columns])
+      try dense.values.checkFinite(part: part + "/values")
+    case .integer(let integer):
+      try integer.validate(part: part, rows: rows, columns: columns)
+    }
+  }
+}
+
+extension IntegerBase {
+  func validate(part: String, rows: Int, columns: Int) throws(WeightsError) {
+    guard self.rows == rows, self.columns == columns else {
+      throw .shape(
+        part: part + "/codes", expected: [rows, columns], found: [self.rows, self.columns])
+    }
+    let length = grid.groupLength(columns: columns)
+    guard columns % length == 0 else {
+      throw .groupDoesNotDivide(group: length, columns: columns)
+    }
+    let codeBytes = PackedCodes.bytes(count: columns, bits: grid.bits)
+    try codes.check(part: part + "/codes", types: [.u8], shape: [rows, codeBytes])
+    if let row = PackedCodes.firstDirtyPadding(
+      codes.bytes.buffer, rows: rows, count: columns, bits: grid.bits)
+    {
+      throw .paddingNotZero(part: part + "/codes", row: row)
+    }
+    let scaleRows = grid.scaleRows(rows: rows)
+    let scaleColumns = grid.scaleColumns(columns: columns)
+    try scales.check(
+      part: part + "/scales", types: [grid.scaleType], shape: [scaleRows, scaleColumns])
+    try scales.checkScales(part: part + "/scales")
+    guard let zeros else {
+      if !grid.symmetric { throw .missingPart(part + "/zeros") }
+      return
+    }
+    if grid.symmetric { throw .unexpectedPart(part + "/zeros") }
+    let zeroBytes = PackedCodes.bytes(count: scaleColumns, bits: grid.bits)
+    try zeros.check(part: part + "/zeros", types: [.u8], shape: [scaleRows, zeroBytes])
+    if let row = PackedCodes.firstDirtyPadding(
+      zeros.bytes.buffer, rows: scaleRows, count: scaleColumns, bits: grid.bits)
+    {
+      throw .paddingNotZero(part: part + "/zeros", row: row)
+    }
+  }
+}
+
+extension Tensor {
+  /// Checks the element type and the shape.
+  func check(part: String, types: [DType], shape expected: [Int]) throws(WeightsError) {
+    guard types.contains(dtype) else {
+      throw .elementType(part: part, expected: types, found: dtype)
+    }
+    guard shape.dimensions == expected else {
+      throw .shape(part: part, expected: expected, found: shape.dimensions)
+    }
+  }
+
+  /// Checks that every value is finite, a row at a time.
+  func checkFinite(part: String) throws(WeightsError) {
+    let length = max(shape.rowElementCount, 1)
+    let rows = shape.elementCount / length
+    var values = [Float](repeating: 0, count: length)
+    for row in 0..<rows {
+      let start = row * length * dtype.bytes
+      values.withUnsafeMutableBufferPointer { target in
+        FloatConversion.decode(
+          UnsafeRawBufferPointer(
+            rebasing: bytes.buffer[start..<start + length * dtype.bytes]), as: dtype, into: target)
+      }
+      if let index = values.firstNonfinite {
+        throw .valueNotFinite(part: part, index: row * length + index)
+      }
+    }
+  }
+
+  /// Checks that every value is positive, finite and normal in its own type.
+  func checkScales(part: String) throws(WeightsError) {
+    let least: Float = dtype == .f16 ? 0x1p-14 : .leastNormalMagnitude
+    for (index, value) in floats().enumerated() {
+      guard value.isFinite, value >= least else {
+        throw .scaleNotUsable(part: part, index: index, value: value)
+      }
+    }
+  }
+}

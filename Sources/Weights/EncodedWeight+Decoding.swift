@@ -1,0 +1,212 @@
+import Tensors
+
+extension CompressedWeight {
+  /// A weight from named tensors that came from a file; everything is checked.
+  ///
+  /// - Throws: a `WeightsError` that names the part or the attribute.
+  public init(decoding encoded: EncodedWeight) throws(WeightsError) {
+    var reader = PartReader(encoded)
+    let view = try reader.view()
+    let base = try reader.base("base")
+    let mask = reader.take("mask/bitmap").map { Mask.bitmap($0.tensor) }
+    let outliers = try reader.outliers()
+    let lowRank = try reader.lowRank()
+    let site = try reader.site()
+    try reader.expectNothingLeft()
+    self.init(
+      view: view, base: base, mask: mask, outliers: outliers, lowRank: lowRank, site: site)
+    try validate()
+  }
+}
+
+/// Takes a weight's parts one by one, so that what is left at the end is known to be wrong.
+private struct PartReader {
+  private typealias Name = EncodedWeight.Name
+  private let attributes: [String: AttributeValue]
+  private var parts: [String: EncodedWeight.Part] = [:]
+  private var repeated: String?
+
+  init(_ encoded: EncodedWeight) {
+    attributes = encoded.attributes
+    for part in encoded.parts where parts.updateValue(part, forKey: part.path) != nil {
+      repeated = part.path
+    }
+  }
+
+  mutating func take(_ path: String) -> EncodedWeight.Part? { parts.removeValue(forKey: path) }
+
+  mutating func need(_ path: String) throws(WeightsError) -> EncodedWeight.Part {
+    guard let part = take(path) else { throw .missingPart(path) }
+    return part
+  }
+
+  func expectNothingLeft() throws(WeightsError) {
+    if let path = repeated ?? parts.keys.min() { throw .unexpectedPart(path) }
+  }
+
+  func view() throws(WeightsError) -> WeightView {
+    let version = try int(attributes, Name.version, part: "")
+    guard version <= EncodedWeight.version else {
+      throw .unknownVersion(found: version, newest: EncodedWeight.version)
+    }
+    guard version >= 1 else {
+      throw .attribute(
+        part: "", name: Name.version, expected: "1 or more", found: "\(version)")
+    }
+    guard let dimensions = attributes[Name.sourceShape]?.ints else {
+      throw .missingAttribute(part: "", name: Name.sourceShape)
+    }
+    guard let shape = try? Shape(checking: dimensions), shape.rank >= 2 else {
+      throw .attribute(
+        part: "", name: Name.sourceShape, expected: "at least two extents", found: "\(dimensions)")
+    }
+    let layout = try string(attributes, Name.layout, part: "")
+    guard let known = WeightView.Layout(rawValue: layout) else {
+      let names = WeightView.Layout.allCases.map(\.rawValue).joined(separator: " or ")
+      throw .attribute(part: "", name: Name.layout, expected: names, found: layout)
+    }
+    return WeightView(sourceShape: shape, layout: known)
+  }
+
+  /// A base below a path; nil when nothing of one is there.
+  mutating func base(_ path: String) throws(WeightsError) -> Base? {
+    if let dense = take(path + "/values") {
+      let tensor = dense.tensor
+      let types: [DType] = [.f32, .f16, .bf16, .f64]
+      guard types.contains(tensor.dtype) else {
+        throw .elementType(part: dense.path, expected: types, found: tensor.dtype)
+      }
+      guard tensor.shape.rank == 2 else {
+        throw .shape(
+          part: dense.path, expected: [tensor.shape.rows, tensor.shape.rowElementCount],
+          found: tensor.shape.dimensions)
+      }
+      return .dense(DenseBase(values: tensor))
+    }
+    guard let codes = take(path + "/codes") else { return nil }
+    let scales = try need(path + "/scales").tensor
+    let zeros = take(path + "/zeros")?.tensor
+    let grid = try self.grid(codes, scaleType: scales.dtype, scales: path + "/scales")
+    let columns = try int(codes.attributes, Name.columns, part: codes.path)
+    guard columns >= 0, columns < 1 << 40 else {
+      throw .attribute(
+        part: codes.path, name: Name.columns, expected: "a width", found: "\(columns)")
+    }
+    return .integer(
+      IntegerBase(
+        grid: grid, rows: codes.tensor.shape.rows, columns: columns, codes: codes.tensor,
+        scales: scales, zeros: zeros))
+  }
+
+  private func grid(
+    _ codes: EncodedWeight.Part, scaleType: DType, scales: String
+  ) throws(WeightsError) -> IntegerGrid {
+    let found = codes.attributes
+    let bits = try int(found, Name.bits, part: codes.path)
+    guard (2...8).contains(bits) else {
+      throw .attribute(part: codes.path, name: Name.bits, expected: "2 to 8", found: "\(bits)")
+    }
+    let symmetric = try int(found, Name.symmetric, part: codes.path)
+    guard symmetric == 0 || symmetric == 1 else {
+      throw .attribute(
+        part: codes.path, name: Name.symmetric, expected: "0 or 1", found: "\(symmetric)")
+    }
+    let packing = try string(found, Name.packing, part: codes.path)
+    guard packing == EncodedWeight.packing else {
+      throw .attribute(
+        part: codes.path, name: Name.packing, expected: EncodedWeight.packing, found: packing)
+    }
+    let types: [DType] = [.f32, .f16, .bf16]
+    guard types.contains(scaleType) else {
+      throw .elementType(part: scales, expected: types, found: scaleType)
+    }
+    return IntegerGrid(
+      bits: bits, symmetric: symmetric == 1, granularity: try granularity(codes),
+      scaleType: scaleType)
+  }
+
+  private func granularity(_ codes: EncodedWeight.Part) throws(WeightsError) -> Granularity {
+    let name = try string(codes.attributes, Name.granularity, part: codes.path)
+    switch name {
+    case "tensor": return .tensor
+    case "channel": return .channel
+    case "group":
+      let size = try int(codes.attributes, Name.group, part: codes.path)
+      guard size >= 1 else {
+        throw .attribute(
+          part: codes.path, name: Name.group, expected: "1 or more", found: "\(size)")
+      }
+      return .group(size)
+    default:
+      throw .attribute(
+        part: codes.path, name: Name.granularity, expected: "tensor, channel or group",
+        found: name)
+    }
+  }
+
+  mutating func outliers() throws(WeightsError) -> Outliers? {
+    guard let columns = take("outliers/columns") else { return nil }
+    return Outliers(columns: columns.tensor, values: try need("outliers/values").tensor)
+  }
+
+  mutating func lowRank() throws(WeightsError) -> [LowRankPath] {
+    guard let value = attributes[Name.lowRankScales] else { return [] }
+    let scales: [Double]
+    switch value {
+    case .doubles(let list): scales = list
+    case .double(let one): scales = [one]
+    default:
+      throw .attribute(
+        part: "", name: Name.lowRankScales, expected: "numbers", found: "\(value)")
+    }
+    var paths: [LowRankPath] = []
+    for (index, scale) in scales.enumerated() {
+      let name = "low_rank/\(index)"
+      guard let b = try base(name + "/b") else { throw .missingPart(name + "/b") }
+      guard let a = try base(name + "/a") else { throw .missingPart(name + "/a") }
+      let sigma = take(name + "/sigma")?.tensor
+      paths.append(LowRankPath(b: b, a: a, sigma: sigma, scale: Float(scale)))
+    }
+    return paths
+  }
+
+  mutating func site() throws(WeightsError) -> Site? {
+    guard let value = attributes[Name.transforms] else { return nil }
+    guard let kinds = value.strings else {
+      throw .attribute(part: "", name: Name.transforms, expected: "names", found: "\(value)")
+    }
+    var transforms: [InputTransform] = []
+    for (index, kind) in kinds.enumerated() {
+      switch kind {
+      case "scale": transforms.append(.scale(try need("site/\(index)/scale").tensor))
+      case "permutation":
+        transforms.append(.permutation(try need("site/\(index)/permutation").tensor))
+      default:
+        throw .attribute(
+          part: "site/\(index)", name: Name.transforms, expected: "scale or permutation",
+          found: kind)
+      }
+    }
+    return Site(transforms: transforms)
+  }
+
+  private func int(
+    _ found: [String: AttributeValue], _ name: String, part: String
+  ) throws(WeightsError) -> Int {
+    guard let value = found[name] else { throw .missingAttribute(part: part, name: name) }
+    guard let int = value.int else {
+      throw .attribute(part: part, name: name, expected: "a whole number", found: "\(value)")
+    }
+    return int
+  }
+
+  private func string(
+    _ found: [String: AttributeValue], _ name: String, part: String
+  ) throws(WeightsError) -> String {
+    guard let value = found[name] else { throw .missingAttribute(part: part, name: name) }
+    guard let string = value.string else {
+      throw .attribute(part: part, name: name, expected: "a text", found: "\(value)")
+    }
+    return string
+  }
+}

@@ -1,0 +1,81 @@
+import Tensors
+
+extension CompressedWeight {
+  /// The weight as named tensors, sharing its payloads.
+  public func encodedParts() -> EncodedWeight {
+    typealias Name = EncodedWeight.Name
+    var attributes: [String: AttributeValue] = [
+      Name.version: .int(EncodedWeight.version),
+      Name.sourceShape: .ints(view.sourceShape.dimensions),
+      Name.layout: .string(view.layout.rawValue),
+    ]
+    var parts = base?.encodedParts(path: "base") ?? []
+    if let mask {
+      parts.append(
+        .init(path: "mask/bitmap", tensor: mask.bits, attributes: [Name.columns: .int(columns)]))
+    }
+    if let outliers {
+      parts.append(.init(path: "outliers/columns", tensor: outliers.columns))
+      parts.append(.init(path: "outliers/values", tensor: outliers.values))
+    }
+    for (index, path) in lowRank.enumerated() {
+      let name = "low_rank/\(index)"
+      parts += path.b.encodedParts(path: name + "/b")
+      parts += path.a.encodedParts(path: name + "/a")
+      if let sigma = path.sigma { parts.append(.init(path: name + "/sigma", tensor: sigma)) }
+    }
+    if !lowRank.isEmpty {
+      attributes[Name.lowRankScales] = .doubles(lowRank.map { Double($0.scale) })
+    }
+    let transforms = site?.transforms ?? []
+    for (index, transform) in transforms.enumerated() {
+      parts.append(.init(path: "site/\(index)/\(transform.kind)", tensor: transform.payload))
+    }
+    if !transforms.isEmpty { attributes[Name.transforms] = .strings(transforms.map(\.kind)) }
+    return EncodedWeight(attributes: attributes, parts: parts)
+  }
+}
+
+extension InputTransform {
+  /// The name of the transform in a file.
+  var kind: String {
+    switch self {
+    case .scale: "scale"
+    case .permutation: "permutation"
+    }
+  }
+}
+
+extension Base {
+  func encodedParts(path: String) -> [EncodedWeight.Part] {
+    switch self {
+    case .dense(let dense): [.init(path: path + "/values", tensor: dense.values)]
+    case .integer(let integer): integer.encodedParts(path: path)
+    }
+  }
+}
+
+extension IntegerBase {
+  func encodedParts(path: String) -> [EncodedWeight.Part] {
+    typealias Name = EncodedWeight.Name
+    var attributes: [String: AttributeValue] = [
+      Name.bits: .int(grid.bits),
+      Name.symmetric: .int(grid.symmetric ? 1 : 0),
+      Name.columns: .int(columns),
+      Name.packing: .string(EncodedWeight.packing),
+    ]
+    switch grid.granularity {
+    case .tensor: attributes[Name.granularity] = .string("tensor")
+    case .channel: attributes[Name.granularity] = .string("channel")
+    case .group(let size):
+      attributes[Name.granularity] = .string("group")
+      attributes[Name.group] = .int(size)
+    }
+    var parts: [EncodedWeight.Part] = [
+      .init(path: path + "/codes", tensor: codes, attributes: attributes),
+      .init(path: path + "/scales", tensor: scales),
+    ]
+    if let zeros { parts.append(.init(path: path + "/zeros", tensor: zeros)) }
+    return parts
+  }
+}

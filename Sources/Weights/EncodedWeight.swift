@@ -1,0 +1,52 @@
+import Tensors
+
+/// A weight as named tensors with attributes: how an artefact stores it.
+///
+/// Paths are below the weight's own group: `base/values` or `base/codes`, `base/scales` and
+/// `base/zeros`; `mask/bitmap`; `outliers/columns` and `outliers/values`; `low_rank/<n>/b/…`,
+/// `low_rank/<n>/a/…` (as the base) and `low_rank/<n>/sigma`; `site/<n>/scale` or
+/// `site/<n>/permutation`. What is not there does not exist; anything else is an error.
+public struct EncodedWeight: Sendable {
+  /// One tensor of the weight.
+  public struct Part: Sendable {
+    public let path: String
+    public let tensor: Tensor
+    public let attributes: [String: AttributeValue]
+    public init(path: String, tensor: Tensor, attributes: [String: AttributeValue] = [:]) {
+      self.path = path
+      self.tensor = tensor
+      self.attributes = attributes
+    }
+  }
+
+  /// Attributes of the weight's group.
+  public var attributes: [String: AttributeValue]
+  /// The tensors, in the order in which they are written.
+  public var parts: [Part]
+
+  public init(attributes: [String: AttributeValue], parts: [Part]) {
+    self.attributes = attributes
+    self.parts = parts
+  }
+
+  /// The newest layout that this program writes and reads.
+  public static let version = 1
+
+  /// Names of attributes: one place for the writer and the reader.
+  enum Name {
+    static let version = "weight_version"
+    static let sourceShape = "source_shape"
+    static let layout = "source_layout"
+    static let transforms = "transforms"
+    static let lowRankScales = "low_rank_scales"
+    static let bits = "bits"
+    static let symmetric = "symmetric"
+    static let granularity = "granularity"
+    static let group = "group"
+    static let columns = "columns"
+    static let packing = "packing"
+  }
+
+  /// The one packing: per row a stream of unsigned codes, least significant bit first.
+  static let packing = "lsb_first_rows"
+}
