@@ -14,8 +14,7 @@ public enum CheckpointOpener {
     case .file: break
     }
     switch try content(of: path) {
-    case .hdf5: return try HDF5Source(path: path)
-    case .keras: throw .cannotOpen(path: path, reason: "Keras")
+    case .hdf5, .keras: return try HDF5Checkpoint.open(path: path)
     case .safetensors: return try SafetensorsSource(path: path)
     case .shardIndex: return try ShardedSafetensors(index: path)
     case .empty: throw .opening(path: path, .empty)

@@ -10,6 +10,7 @@ public enum HDF5Checkpoint {
     let head = try file.bytes(0..<min(file.size, 256))
     if FileSignature(head: head) == .zip { return try KerasSource(path: path, limits: limits) }
     let hdf5 = try HDF5File(path: path, limits: limits)
-    return KerasSource.recognizes(hdf5) ? KerasSource(file: hdf5) : HDF5Source(file: hdf5)
+    if KerasSource.recognizes(hdf5) { return try KerasSource(file: hdf5) }
+    return try HDF5Source(file: hdf5)
   }
 }

@@ -43,9 +43,12 @@ final class HDF5Decoder: Sendable {
       let source = (row - piece.rows.lowerBound) * rowBytes
       let destination = (row - rows.lowerBound) * rowBytes
       let count = (end - row) * rowBytes
-      UnsafeMutableRawBufferPointer(rebasing: target[destination..<destination + count])
-        .copyMemory(
-          from: UnsafeRawBufferPointer(rebasing: piece.bytes.buffer[source..<source + count]))
+      // The memory goes with the piece, which a later read may replace.
+      withExtendedLifetime(piece) {
+        UnsafeMutableRawBufferPointer(rebasing: target[destination..<destination + count])
+          .copyMemory(
+            from: UnsafeRawBufferPointer(rebasing: piece.bytes.buffer[source..<source + count]))
+      }
       row = end
     }
   }

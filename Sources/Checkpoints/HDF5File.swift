@@ -12,7 +12,7 @@ public final class HDF5File: Sendable {
   /// The datasets that hold numbers, in the file's order, second names included.
   public let tensors: [TensorDescription]
   /// The links that lead to no tensor, and why.
-  public let skipped: [HDF5SkippedObject]
+  public let skipped: [SkippedObject]
 
   let input: HDF5Range
   private let datasets: [String: HDF5Dataset]
@@ -81,10 +81,4 @@ public final class HDF5File: Sendable {
     else { throw .hdf5(path: path, .noSuchTensor(tensor.name)) }
     return dataset
   }
-}
-
-/// A link of an HDF5 file that leads to no tensor.
-public struct HDF5SkippedObject: Sendable, Hashable {
-  public let name: String
-  public let reason: String
 }

@@ -3,7 +3,7 @@ import Tensors
 /// The tensors of a file as a flat list.
 struct HDF5Listing {
   private(set) var tensors: [TensorDescription] = []
-  private(set) var skipped: [HDF5SkippedObject] = []
+  private(set) var skipped: [SkippedObject] = []
   /// The dataset of every name, second names included.
   private(set) var datasets: [String: HDF5Dataset] = [:]
 
@@ -53,7 +53,7 @@ struct HDF5Listing {
       throw .hdf5(path: file, .tooManyObjects(limit: Self.limit))
     }
     switch content {
-    case .other(let reason): skipped.append(HDF5SkippedObject(name: name, reason: reason))
+    case .other(let reason): skipped.append(SkippedObject(name: name, reason: reason))
     case .group(let group): try list(group, prefix: name)
     case .dataset(let dataset):
       datasets[name] = dataset
@@ -67,13 +67,13 @@ struct HDF5Listing {
       // A link to a group that encloses it would unfold for ever.
       if open.contains(path) {
         skipped.append(
-          HDF5SkippedObject(
+          SkippedObject(
             name: name, reason: "it leads back to \(HDF5Problem.named(path)), which encloses it"))
       } else if let target = objects[path] {
         try list(target, name: name)
       } else {
         skipped.append(
-          HDF5SkippedObject(name: name, reason: "it is a second name of '\(path)', no tensor"))
+          SkippedObject(name: name, reason: "it is a second name of '\(path)', no tensor"))
       }
     }
   }

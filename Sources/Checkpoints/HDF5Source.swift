@@ -10,7 +10,7 @@ public struct HDF5Source: TensorSource {
   public var format: String { "HDF5" }
   public var tensors: [TensorDescription] { file.tensors }
   /// What the file links to that is no tensor, and why.
-  public var skipped: [HDF5SkippedObject] { file.skipped }
+  public var skipped: [SkippedObject] { file.skipped }
 
   /// Opens and validates a file.
   ///

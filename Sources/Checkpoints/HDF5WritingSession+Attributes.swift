@@ -105,6 +105,12 @@ extension HDF5WritingSession {
 }
 
 extension HDF5Node {
+  /// The objects in the tree, this one included.
+  var objectCount: Int {
+    guard case .group(_, let children) = self else { return 1 }
+    return children.reduce(1) { $0 + $1.node.objectCount }
+  }
+
   /// Whether an attribute is too large for the oldest format's object headers (64 KiB).
   var needsNewerFormat: Bool {
     let attributes: [String: AttributeValue]

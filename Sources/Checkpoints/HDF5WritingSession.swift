@@ -21,12 +21,17 @@ struct HDF5WritingSession {
   /// Writes the tree's structure.
   mutating func write(_ root: HDF5Node, to path: String) throws(CheckpointError) -> HDF5Skeleton {
     let format = root.needsNewerFormat ? H5F_LIBVER_V18 : H5F_LIBVER_EARLIEST
-    try pass(alignment: 4096, from: HDF5TreeWriter.pageAlignedBytes, format) {
+    try pass(
+      alignment: 4096, from: HDF5TreeWriter.pageAlignedBytes, format,
+      metadataBytes: 2048
+    ) {
       (self, access) throws(CheckpointError) in
       try self.create(path, access)
       try self.writeLargeDatasets(root)
     }
-    try pass(alignment: 64, from: 64, format) { (self, access) throws(CheckpointError) in
+    try pass(
+      alignment: 64, from: 64, format, metadataBytes: root.objectCount * 256
+    ) { (self, access) throws(CheckpointError) in
       self.file = try self.checked(
         H5Fopen(path, pith_hdf5_read_write(), access), "opening the file")
       try self.writeTree(root)
@@ -35,7 +40,7 @@ struct HDF5WritingSession {
   }
 
   private mutating func pass(
-    alignment: Int, from threshold: Int, _ format: H5F_libver_t,
+    alignment: Int, from threshold: Int, _ format: H5F_libver_t, metadataBytes: Int,
     _ body: (inout HDF5WritingSession, hid_t) throws(CheckpointError) -> Void
   ) throws(CheckpointError) {
     let access = pith_hdf5_access_file_list()
@@ -43,8 +48,9 @@ struct HDF5WritingSession {
     pith_hdf5_unlock(access)
     H5Pset_libver_bounds(access, format, pith_hdf5_latest())
     H5Pset_alignment(access, hsize_t(threshold), hsize_t(alignment))
-    // Metadata in blocks of its own, so that opening touches few pages.
-    H5Pset_meta_block_size(access, 1 << 16)
+    // Metadata in blocks of its own, so that opening touches few pages; about what it will need,
+    // because the rest of a block stays in the file.
+    H5Pset_meta_block_size(access, hsize_t(min(1 << 20, max(2048, metadataBytes))))
     do {
       try body(&self, access)
     } catch {

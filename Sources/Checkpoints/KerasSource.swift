@@ -18,6 +18,9 @@ public struct KerasSource: TensorSource {
   /// The file's objects.
   public let file: HDF5File
 
+  /// What the file links to that is no tensor, and why.
+  public var skipped: [SkippedObject] { file.skipped }
+
   /// Whether an HDF5 file has the groups or the attributes that Keras writes.
   public static func recognizes(_ file: HDF5File) -> Bool {
     let root = file.root
@@ -41,11 +44,13 @@ public struct KerasSource: TensorSource {
   }
 
   /// A file that is open already.
-  public init(file: HDF5File) {
+  ///
+  /// - Throws: `CheckpointError.opening` when a sibling config.json is not text.
+  public init(file: HDF5File) throws(CheckpointError) {
     let isWholeModel = file.root.group("model_weights") != nil
     self.init(
       file: file, path: file.path, format: isWholeModel ? "Keras HDF5" : "Keras weights",
-      metadata: HDF5Metadata.gather(root: file.root, path: file.path))
+      metadata: try HDF5Metadata.gather(root: file.root, path: file.path))
   }
 
   private init(archive: KerasArchive, limits: HDF5Limits) throws(CheckpointError) {

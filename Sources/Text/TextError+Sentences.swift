@@ -19,8 +19,6 @@ extension TextError: CustomStringConvertible {
       "\(path): '\(part)' names the token '\(token)', which the vocabulary lacks"
     case .patternGaveUp(let pattern, let offset, let reason):
       "splitting the text with '\(pattern)' stopped after byte \(offset): \(reason)"
-    case .unknownSymbol(let path, let symbol):
-      "\(path): the unknown token '\(symbol)' is needed but the vocabulary lacks it"
     default: recordSentence
     }
   }

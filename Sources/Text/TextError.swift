@@ -1,6 +1,8 @@
 import JSONText
 
-/// What can be wrong with a text, a tokenizer, a record or a template. Cases name the file.
+/// What can be wrong with a text, a tokenizer, a record or a template.
+///
+/// Cases name the file.
 public enum TextError: Error, Sendable, Hashable {
   // MARK: Files
   case cannotRead(path: String, reason: String)
@@ -17,7 +19,6 @@ public enum TextError: Error, Sendable, Hashable {
 
   // MARK: Encoding
   case patternGaveUp(pattern: String, offset: Int, reason: String)
-  case unknownSymbol(path: String, symbol: String)
 
   // MARK: Records
   case badRecord(path: String, line: Int, error: JSONError)

@@ -119,7 +119,7 @@ struct HDF5HostileTests {
     #expect(try doubles(values, "infinity") == [1, .infinity, -.infinity])
   }
 
-  @Test("Attributes that claim to be enormous; one of them makes libhdf5 crash")
+  @Test("Attributes that claim to be enormous")
   func attributes() throws {
     for (name, attribute) in [("huge_text", "text"), ("lost_text", "text")] {
       guard case .unreadableAttribute("", attribute, _) = try problem(name) else {
@@ -128,10 +128,20 @@ struct HDF5HostileTests {
       }
     }
     #expect(try isUnreadable("huge_attribute", ""))
-    // Newer releases of libhdf5 may find out by themselves.
-    switch try problem("huge_heap_text") {
-    case .crashesLibrary, .unreadableAttribute, .takesTooMuchMemory: break
-    case let other: Issue.record("\(other)")
+  }
+
+  @Test("A text whose length in the heap is false ends libhdf5 1.10.8, and not this process")
+  func crash() throws {
+    let path = SharedFiles.fixture("hostile/hdf5_huge_heap_text.h5")
+    // libhdf5 reads past its own memory here: where that is mapped, as under the address
+    // sanitizer, it does not crash and the text is read.
+    do {
+      try readAll(path)
+    } catch CheckpointError.hdf5(path, let problem) {
+      switch problem {
+      case .crashesLibrary, .unreadableAttribute, .takesTooMuchMemory: break
+      default: Issue.record("\(problem)")
+      }
     }
   }
 

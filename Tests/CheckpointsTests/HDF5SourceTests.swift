@@ -21,7 +21,9 @@ struct HDF5SourceTests {
           let tensor = try #require(source.tensor(named: names[index % names.count]))
           let bytes = try source.load(tensor).bytes
           #expect(bytes.array(of: Float.self) == expected)
-          try sink.write(bytes.buffer, to: "t/\(index)", at: 0)
+          try withExtendedLifetime(bytes) {
+            try sink.write(bytes.buffer, to: "t/\(index)", at: 0)
+          }
         } catch { Issue.record(error) }
       }
       try sink.finish()

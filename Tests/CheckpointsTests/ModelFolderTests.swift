@@ -58,6 +58,33 @@ import Testing
     }
   }
 
+  @Test(arguments: ["small.h5", "small.keras", "small.weights.h5"]) func keras(
+    _ name: String
+  ) throws {
+    let source = try CheckpointOpener.open(SharedFiles.fixture("keras/" + name))
+    #expect(source.format.hasPrefix("Keras"))
+    try SharedFiles.withTemporaryFolder { folder in
+      // The content decides, not the name.
+      let path = folder + "/model.safetensors"
+      try FileManager.default.copyItem(atPath: SharedFiles.fixture("keras/" + name), toPath: path)
+      #expect(try CheckpointOpener.open(path).format == source.format)
+      #expect(try CheckpointOpener.open(folder).format == source.format)
+      _ = try CheckpointConversion.convert(source, toPath: folder + "/out")
+      try ConversionTests.expectSame(try CheckpointOpener.open(folder + "/out"), source)
+      _ = try CheckpointConversion.convert(source, toPath: folder + "/out.h5")
+      try ConversionTests.expectSame(try CheckpointOpener.open(folder + "/out.h5"), source)
+    }
+  }
+
+  @Test func whatIsNoTensorIsSaid() throws {
+    let source: any TensorSource = try CheckpointOpener.open(
+      SharedFiles.fixture("nanollama/model.h5"))
+    #expect(source.skipped.isEmpty && source.tensors.count == 21)
+    let hostile: any TensorSource = try CheckpointOpener.open(
+      SharedFiles.fixture("hostile/hdf5_texts.h5"))
+    #expect(!hostile.skipped.isEmpty)
+  }
+
   @Test func aFolderThatIsNotEmptyIsLeftAlone() throws {
     try SharedFiles.withTemporaryFolder { folder in
       try Data("mine".utf8).write(to: URL(fileURLWithPath: folder + "/notes.txt"))

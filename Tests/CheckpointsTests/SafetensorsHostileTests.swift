@@ -1,4 +1,5 @@
 import Checkpoints
+import Foundation
 import TestSupport
 import Testing
 
@@ -128,6 +129,22 @@ import Testing
     #expect(
       throws: CheckpointError.opening(path: folder + "/config.json", .companionNotText)
     ) { try CheckpointOpener.open(folder) }
+  }
+
+  /// Whatever is in the folder, of whichever container, goes through the one door: it opens, or
+  /// the sentence names it.
+  @Test func everythingThroughTheOpener() throws {
+    let folder = SharedFiles.fixture("hostile")
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+    #expect(names.count > 80)
+    for name in names {
+      let path = folder + "/" + name
+      do {
+        _ = try CheckpointOpener.open(path)
+      } catch {
+        #expect("\(error)".hasPrefix(path), "\(error)")
+      }
+    }
   }
 
   @Test func missingAndSpecialFiles() throws {

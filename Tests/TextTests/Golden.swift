@@ -13,7 +13,7 @@ struct Golden {
   ]
 
   /// The texts that every tokenizer is tried on.
-  struct Texts {
+  struct Texts: Sendable {
     var short: [String]
     var long: [(unit: String, times: Int)]
     /// The assigned code points of each block of 256, as one row and mixed with ASCII.
@@ -30,7 +30,11 @@ struct Golden {
       json: TextFile.contents(path), path: path, configuration: nil, route: route)
   }
 
-  static func texts() throws -> Texts {
+  static func texts() throws -> Texts { try read.get() }
+
+  private static let read = Result { try readTexts() }
+
+  private static func readTexts() throws -> Texts {
     let root = try json("texts.json")
     var byBlock: [Int: [Unicode.Scalar]] = [:]
     for range in try #require(root["assigned"]?.array) {
