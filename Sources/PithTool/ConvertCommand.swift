@@ -28,7 +28,7 @@ struct ConvertCommand: ParsableCommand {
     try OutputCheck.mayWrite(output, force: force, inputs: [input])
     let printer = ProgressPrinter(quiet: false, showsTensors: false)
     let report = try CheckpointConversion.convert(
-      source, toPath: output, maximumShardBytes: shardBytes?.bytes ?? 5_000_000_000
+      source, toPath: output, maximumShardBytes: shardBytes?.bytes ?? CheckpointWriter.defaultShardBytes
     ) { step in
       printer.report(
         .progress(done: step.bytesDone, total: step.bytesTotal, current: step.tensor))

@@ -6,7 +6,8 @@ public enum PlanReport {
     var table = TextTable(
       [
         ("tensor", .left), ("shape", .left), ("becomes", .left), ("size", .right), ("why", .left),
-      ], flexible: 0)
+      ], flexible: 4)
+    let names = CommonAffixes(record.tensors.map(\.name))
     for tensor in record.tensors {
       let type =
         tensor.compressed ? "\(tensor.sourceType) → \(tensor.storedType)" : tensor.storedType
@@ -15,13 +16,14 @@ public enum PlanReport {
         ? "\(Format.bytes(tensor.sourceBytes)) → \(Format.bytes(tensor.storedBytes))"
         : Format.bytes(tensor.storedBytes)
       table.add([
-        tensor.name, tensor.shape.map(String.init).joined(separator: "×"), type, size,
+        names.inner(of: tensor.name), tensor.shape.map(String.init).joined(separator: "×"), type, size,
         (tensor.compressed ? tensor.notes : [tensor.reason]).joined(separator: "; "),
       ])
     }
     let totals = record.totals
     var text = "recipe \(record.recipeName ?? "") for \(record.model)"
     text += record.modelFormat.map { " (\($0))\n\n" } ?? "\n\n"
+    text += names.sentence.map { $0 + "\n" } ?? ""
     text += table.text(width: max(width, 100))
     text +=
       "\n\(record.tensors.filter(\.compressed).count) of \(record.tensors.count) tensors will be "

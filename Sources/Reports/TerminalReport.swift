@@ -57,15 +57,17 @@ public enum TerminalReport {
       return leftError != rightError ? leftError > rightError : left.index < right.index
     }
     let shown = limit.map { Array(sorted.prefix($0)) } ?? sorted
+    let names = CommonAffixes(sorted.map(\.name))
     for tensor in shown {
       guard let error = tensor.error else { continue }
       table.add([
-        tensor.name, tensor.storedType, Format.fixed(tensor.bitsPerWeight, 3),
+        names.inner(of: tensor.name), tensor.storedType, Format.fixed(tensor.bitsPerWeight, 3),
         Format.significant(error.relativeFrobenius, 4), Format.fixed(error.signalToNoise, 2),
         Format.significant(error.maximumAbsolute, 3), Format.fixed(error.cosine, 6),
       ])
     }
-    var text = table.text(width: width)
+    var text = names.sentence.map { $0 + "\n" } ?? ""
+    text += table.text(width: width)
     if shown.count < sorted.count {
       text += "… and \(sorted.count - shown.count) more with smaller errors (--all shows them)\n"
     }

@@ -39,6 +39,14 @@ public final class Bytes: @unchecked Sendable {
 
   deinit { release() }
 
+  /// Runs a body with the memory, which stays valid until the body returns.
+  public func withBuffer<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    defer { withExtendedLifetime(self) {} }
+    return try body(buffer)
+  }
+
   /// The number of bytes.
   public var count: Int { buffer.count }
 

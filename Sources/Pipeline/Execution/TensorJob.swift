@@ -97,7 +97,9 @@ struct TensorJob {
     var datasets: [ArtefactDataset] = []
     for item in encoded.parts {
       let payload = PartPayload(in: part, byteCount: item.tensor.bytes.count, hashing: hashing)
-      try payload.append(item.tensor.bytes.buffer)
+      try item.tensor.bytes.withBuffer { bytes throws(PipelineError) in
+        try payload.append(bytes)
+      }
       datasets.append(
         ArtefactDataset(
           path: item.path, dtype: item.tensor.dtype, shape: item.tensor.shape,
