@@ -122,7 +122,7 @@ let package = Package(
     tests("Text", ["Text", "JSONText"]),
     tests("Weights", ["Weights", "Tensors", "LinearAlgebra", "Kernels"]),
     tests("Artefacts", ["Artefacts", "Weights", "Checkpoints", "Tensors", "Digests", "JSONText"]),
-    tests("Models", ["Models", "Architectures", "Checkpoints", "Weights", "Tensors", "Text", "JSONText"]),
+    tests("Models", ["Models", "LinearAlgebra", "Kernels", "Architectures", "Checkpoints", "Weights", "Tensors", "Text", "JSONText"]),
     tests(
       "Methods", ["Quantization", "Pruning", "LowRank", "Weights", "Tensors", "LinearAlgebra"]),
     tests("Evaluation", ["Evaluation", "Models", "Weights", "Tensors"]),

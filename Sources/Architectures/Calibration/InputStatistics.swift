@@ -71,6 +71,9 @@ public struct InputStatistics: Sendable {
     return Matrix(rows: width, columns: width, values: values)
   }
 
+  /// Whether a Gram matrix was gathered.
+  public var hasGram: Bool { accumulator != nil }
+
   /// The bytes that these statistics take in memory.
   public var byteCount: Int { Self.byteCount(width: width, withGram: accumulator != nil) }
 
