@@ -36,9 +36,13 @@ build: setup
 demo: build
 	@./docs/demo.sh $(PITH)
 
+# Tests see internal declarations, which changes how the code is compiled: a build folder of its
+# own keeps the two from undoing each other.
+TEST_BUILD := .build-tests
 test: setup
-	$(SWIFT) build -c release --product pith
-	$(SWIFT) test -c release $(TESTFLAGS)
+	$(SWIFT) build -c release --build-tests --scratch-path $(TEST_BUILD) -Xswiftc -enable-testing
+	PITH_BINARY="$(CURDIR)/$(TEST_BUILD)/release/pith" \
+	  $(SWIFT) test -c release --skip-build --scratch-path $(TEST_BUILD) $(TESTFLAGS)
 
 bench: build
 	cd Benchmarks && $(SWIFT) run -c release PithBenchmarks --pith ../$(PITH)

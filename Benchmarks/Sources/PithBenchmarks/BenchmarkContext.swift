@@ -29,7 +29,8 @@ final class BenchmarkContext {
     let rows = mebibytes << 20 / (tensors * columns * 4)
     let names = (0..<tensors).map { "model.layers.\($0).mlp.up_proj.weight" }
     let output = try CheckpointWriter.open(
-      path: path, tensors: names.map {
+      path: path,
+      tensors: names.map {
         TensorDescription(name: $0, dtype: .f32, shape: Shape([rows, columns]), storage: .empty)
       },
       metadata: CheckpointMetadata())

@@ -46,7 +46,8 @@ public enum CompressionRun {
     report(.assembling(bytes: plan.forecast.storedBytes))
     try ArtefactWriter.assemble(
       header: header(plan, tool: tool, outcome), entries: entries, target: target.output,
-      workPath: folder.assemblyPath, durable: plan.options.durable, pool: WorkerPool(workers: plan.options.workers))
+      workPath: folder.assemblyPath, durable: plan.options.durable,
+      pool: WorkerPool(workers: plan.options.workers))
     folder.remove()
 
     var record = RunRecord(
@@ -184,7 +185,8 @@ public enum CompressionRun {
     }
     return ArtefactHeader(
       toolVersion: tool.version, configuration: plan.source.metadata.configuration,
-      companions: companions, recipeName: plan.recipe.name, recipe: plan.recipe.canonicalJSON.text(.canonical),
+      companions: companions, recipeName: plan.recipe.name,
+      recipe: plan.recipe.canonicalJSON.text(.canonical),
       recipeHash: plan.recipe.hash, sourceFormat: plan.source.format,
       sourceMetadata: plan.source.metadata.strings, sourceHashes: hashes, seed: plan.recipe.seed,
       fingerprint: tool.fingerprint)

@@ -72,7 +72,9 @@ struct TensorJob {
     if tensor.byteCount > 0 {
       try forEachPiece { rows, bytes in
         // A NaN that is copied today is a model that says nothing tomorrow.
-        if let index = FloatConversion.firstNonFinite(UnsafeRawBufferPointer(bytes), as: tensor.dtype) {
+        if let index = FloatConversion.firstNonFinite(
+          UnsafeRawBufferPointer(bytes), as: tensor.dtype)
+        {
           throw nonFinite(at: rows.lowerBound * tensor.shape.rowElementCount + index)
         }
         try payload.append(UnsafeRawBufferPointer(bytes))
@@ -123,7 +125,8 @@ struct TensorJob {
         approximation.values.withUnsafeBufferPointer { decoded in
           sums += ErrorSums(
             original: UnsafeBufferPointer(
-              rebasing: values[range.lowerBound * weight.columns..<range.upperBound * weight.columns]),
+              rebasing: values[
+                range.lowerBound * weight.columns..<range.upperBound * weight.columns]),
             approximation: decoded)
         }
       }
