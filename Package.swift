@@ -64,7 +64,7 @@ let package = Package(
     // MARK: Floor 4
     room("Artefacts", ["Tensors", "Digests", "JSONText", "Checkpoints", "Weights"]),
     room(
-      "Architectures", ["Tensors", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Digests"]),
+      "Architectures", ["Tensors", "Kernels", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Digests"]),
 
     // MARK: Floor 5: the methods
     room("Quantization", ["Tensors", "LinearAlgebra", "Weights"]),

@@ -7,6 +7,7 @@ using namespace pith;
 
 namespace {
 constexpr size_t kRun = 4096;
+constexpr size_t kShortRun = 256;
 }
 
 extern "C" {
@@ -53,6 +54,49 @@ PITH_CLONES double pith_sum_exp(const float *x, size_t count, float shift) {
     count -= run;
   }
   return total;
+}
+
+PITH_CLONES void pith_divergence_sums(const float *p, const float *q, size_t count, float p_shift,
+                                      float q_shift, double *sums) {
+  while (count > 0) {
+    const size_t run = count < kShortRun ? count : kShortRun;
+    Lanes p_sum = {}, q_sum = {}, gap_sum = {};
+    for (size_t i = 0; i < run; i += kLanes) {
+      Lanes a, b, weight, gap;
+      if (i + kLanes <= run) {
+        load(a, p + i);
+        load(b, q + i);
+      } else {
+        // Far below any shift, so that the padding weighs nothing; finite, so that the gap is 0.
+        load_tail(a, p + i, run - i, -3e38f);
+        load_tail(b, q + i, run - i, -3e38f);
+      }
+      gap = a - b;
+      weight = a - p_shift;
+      exponential(weight);
+      p_sum += weight;
+      gap_sum += weight * gap;
+      b -= q_shift;
+      exponential(b);
+      q_sum += b;
+    }
+    sums[0] += sum(p_sum);
+    sums[1] += sum(gap_sum);
+    sums[2] += sum(q_sum);
+    p += run;
+    q += run;
+    count -= run;
+  }
+}
+
+void pith_divergence_sums_reference(const float *p, const float *q, size_t count, float p_shift,
+                                    float q_shift, double *sums) {
+  for (size_t i = 0; i < count; ++i) {
+    const double weight = exp((double)p[i] - p_shift);
+    sums[0] += weight;
+    sums[1] += weight * ((double)p[i] - q[i]);
+    sums[2] += exp((double)q[i] - q_shift);
+  }
 }
 
 double pith_sum_exp_reference(const float *x, size_t count, float shift) {

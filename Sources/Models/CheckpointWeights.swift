@@ -33,22 +33,7 @@ public struct CheckpointWeights: WeightProvider {
   }
 
   public func weight(_ linear: LinearDescription) throws -> CompressedWeight {
-    let tensor = try load(linear.weight)
-    guard tensor.shape.dimensions == linear.shape else {
-      throw ModelError.wrongWeightShape(
-        name: linear.weight, found: tensor.shape.dimensions, expected: linear.shape)
-    }
-    guard linear.layout == .outputsLast else {
-      return CompressedWeight(view: linear.view, base: .dense(DenseBase(values: tensor)))
-    }
-    let stored = Matrix(rows: linear.inputs, columns: linear.outputs, values: tensor.floats())
-    return CompressedWeight(
-      view: linear.view,
-      base: .dense(
-        DenseBase(
-          values: Tensor(
-            dtype: .f32, shape: [linear.outputs, linear.inputs], array: stored.transposed.values)))
-    )
+    try CompressedWeight(dense: load(linear.weight), for: linear)
   }
 
   public func vector(_ name: String, count: Int) throws -> [Float] {

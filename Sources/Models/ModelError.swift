@@ -14,6 +14,8 @@ public enum ModelError: Error, Sendable, Hashable {
   case badSampling(parameter: String, found: Double, expected: String)
   case scratchFile(path: String, operation: String, reason: String)
   case notFiniteLogits(row: Int)
+  case noTokenizer(path: String)
+  case differentVocabularies(model: Int, reference: Int)
 }
 
 extension ModelError: CustomStringConvertible {
@@ -50,6 +52,12 @@ extension ModelError: CustomStringConvertible {
         + "free some disk space or raise the memory cap"
     case .notFiniteLogits(let row):
       "the logits of row \(row) are not finite; the weights hold NaN or overflow"
+    case .noTokenizer(let path):
+      "'\(path)' has no tokenizer: neither a tokenizer.json beside it nor one within; "
+        + "put the model's tokenizer.json there, or name one with --tokenizer"
+    case .differentVocabularies(let model, let reference):
+      "the model's vocabulary has \(model) tokens, the reference's \(reference); "
+        + "only models of one vocabulary can be compared token by token"
     }
   }
 }

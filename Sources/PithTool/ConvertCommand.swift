@@ -20,11 +20,15 @@ struct ConvertCommand: ParsableCommand {
   @Flag(help: "Replace an existing output.")
   var force = false
 
+  @Flag(help: "Go on without objects of the file that are no tensors.")
+  var leaveOutOthers = false
+
   @Option(name: .customLong("shard"), help: "In a folder: the most bytes of one file, such as 5GB.")
   var shardBytes: ByteCount?
 
   func run() throws {
     let source = try CheckpointOpener.open(input)
+    if !leaveOutOthers { try source.requireOnlyTensors() }
     try OutputCheck.mayWrite(output, force: force, inputs: [input])
     let printer = ProgressPrinter(quiet: false, showsTensors: false)
     let report = try CheckpointConversion.convert(

@@ -5,6 +5,9 @@
 /// stored once: ties come free.
 public final class Bytes: @unchecked Sendable {
   /// The memory, valid as long as this object lives; nobody writes after initialisation.
+  ///
+  /// A trap: an optimised build lets an object go after its last use, which can be the reading of
+  /// this property. Where nothing else keeps the object alive, use `withBuffer`.
   public let buffer: UnsafeRawBufferPointer
   private let release: () -> Void
 

@@ -77,6 +77,12 @@ float pith_largest(const float *x, size_t count, size_t *index);
 /// Σ exp(x - shift): f32 lanes over runs of 4096, f64 across runs.
 double pith_sum_exp(const float *x, size_t count, float shift);
 double pith_sum_exp_reference(const float *x, size_t count, float shift);
+/// What a KL divergence of two rows of logits is made of, added to `sums`: Σ e^(p - p_shift),
+/// Σ e^(p - p_shift)·(p - q), Σ e^(q - q_shift); f32 lanes over runs of 256, f64 across runs.
+void pith_divergence_sums(const float *p, const float *q, size_t count, float p_shift,
+                          float q_shift, double *sums);
+void pith_divergence_sums_reference(const float *p, const float *q, size_t count, float p_shift,
+                                    float q_shift, double *sums);
 
 /// Adds rows to per-column Σx, Σ|x|, Σx² (f64) and max|x|; 0 when a value is not finite, else 1.
 int pith_column_statistics(const float *x, size_t rows, size_t width, double *sums,
