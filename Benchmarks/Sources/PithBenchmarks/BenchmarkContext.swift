@@ -78,7 +78,7 @@ struct Measured {
 
   /// The median of a figure over several runs, after one that does not count.
   static func median(
-    of runs: Int = 5, _ figure: KeyPath<Measured, Double> = \.wall, _ command: [String]
+    _ command: [String], of figure: KeyPath<Measured, Double> = \.wall, runs: Int = 5
   ) throws -> Double {
     _ = try run(command)
     let values = try (0..<runs).map { _ in try run(command)[keyPath: figure] }.sorted()

@@ -20,9 +20,9 @@ public struct InputStatistics: Sendable {
   public private(set) var absoluteSums: [Double]
   public private(set) var squareSums: [Double]
   public private(set) var maxima: [Float]
-  /// The Gram matrix, `width × width`; nil when only per-channel sums are gathered.
+  /// The Gram matrix's lower triangle within `width × width`; nil when only sums are gathered.
   ///
-  /// While gathering, the entries above the diagonal blocks are incomplete: read it through `gram`.
+  /// Entries above the diagonal are incomplete: read it through `gram`.
   private var accumulator: [Double]?
 
   /// Rows of a tile whose product is formed in f32 before it is added in f64.
