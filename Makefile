@@ -34,7 +34,7 @@ build: setup
 	$(SWIFT) build -c release --product pith
 
 demo: build
-	@./docs/demo.sh $(PITH)
+	@./.ci/demo.sh $(PITH)
 
 # Tests see internal declarations, which changes how the code is compiled: a build folder of its
 # own keeps the two from undoing each other.
@@ -53,8 +53,11 @@ format:
 lint:
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 
+# The archives of OpenBLAS need Fortran's run-time library.
 static: setup
-	./docs/build-static.sh
+	@[ "$$(gcc -print-file-name=libgfortran.a)" != libgfortran.a ] || { \
+	  run=""; [ "$$(id -u)" = 0 ] || run="sudo"; $$run apt-get install -y -qq gfortran; }
+	./.ci/build-static.sh
 
 # Round trips through other programs; each script says when the program that it needs is missing.
 interop: build

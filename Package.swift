@@ -147,7 +147,7 @@ let package = Package(
       ]),
     tests("Reports", ["Reports", "RunRecords"]),
     tests("Architecture", []),
-    tests("EndToEnd", ["JSONText", "Digests"]),
+    tests("EndToEnd", ["Pith", "JSONText", "Digests"]),
   ],
   cxxLanguageStandard: .cxx17
 )
