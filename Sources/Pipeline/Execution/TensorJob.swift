@@ -35,6 +35,7 @@ struct TensorJob {
   func run() throws -> Outcome {
     switch planned.decision {
     case .tied(let name):
+      advance(tensor.byteCount)
       return Outcome(content: .tied(to: name), notes: [])
     case .leave:
       return try copy()
