@@ -64,7 +64,7 @@ let package = Package(
     // MARK: Floor 4
     room("Artefacts", ["Tensors", "Digests", "JSONText", "Checkpoints", "Weights"]),
     room(
-      "Architectures", ["Tensors", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Digests"]),
+      "Architectures", ["Tensors", "Kernels", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Digests"]),
 
     // MARK: Floor 5: the methods
     room("Quantization", ["Tensors", "LinearAlgebra", "Weights"]),
@@ -122,7 +122,7 @@ let package = Package(
     tests("Text", ["Text", "JSONText"]),
     tests("Weights", ["Weights", "Tensors", "LinearAlgebra", "Kernels"]),
     tests("Artefacts", ["Artefacts", "Weights", "Checkpoints", "Tensors", "Digests", "JSONText"]),
-    tests("Models", ["Models", "Architectures", "Checkpoints", "Weights", "Tensors", "Text", "JSONText"]),
+    tests("Models", ["Models", "LinearAlgebra", "Kernels", "Architectures", "Checkpoints", "Weights", "Tensors", "Text", "JSONText"]),
     tests(
       "Methods", ["Quantization", "Pruning", "LowRank", "Weights", "Tensors", "LinearAlgebra"]),
     tests("Evaluation", ["Evaluation", "Models", "Weights", "Tensors"]),

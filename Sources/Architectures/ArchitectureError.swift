@@ -21,4 +21,10 @@ public struct MissingTensor: Sendable, Hashable {
   public let shape: [Int]
   /// The configuration values that the shape follows from.
   public let from: String
+
+  public init(name: String, shape: [Int], from: String) {
+    self.name = name
+    self.shape = shape
+    self.from = from
+  }
 }

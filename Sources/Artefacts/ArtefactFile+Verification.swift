@@ -52,7 +52,7 @@ extension ArtefactFile {
         result.unhashed += 1
         continue
       }
-      let found = SHA256.hexadecimal(of: values.bytes.buffer)
+      let found = values.bytes.withBuffer { SHA256.hexadecimal(of: $0) }
       guard found == expected else {
         throw ArtefactError.hashMismatch(
           path: path, dataset: dataset.path, expected: expected, found: found)

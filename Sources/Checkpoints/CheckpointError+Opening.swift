@@ -10,6 +10,8 @@ public enum OpeningProblem: Sendable, Hashable {
   case onlyPyTorch(files: [String])
   case severalModels(files: [String])
   case companionNotText
+  /// Texts, records or links among the tensors, which would be lost.
+  case otherObjects([SkippedObject])
 }
 
 extension OpeningProblem: CustomStringConvertible {
@@ -43,6 +45,12 @@ extension OpeningProblem: CustomStringConvertible {
       "holds several models (\(CheckpointError.shown(files))); name one of them"
     case .companionNotText:
       "is not UTF-8 text, or longer than 64 MiB"
+    case .otherObjects(let objects):
+      "holds objects that are no tensors and would be lost: "
+        + objects.prefix(3).map { "'\(CheckpointError.shown($0.name))' (\($0.reason))" }
+        .joined(separator: ", ")
+        + (objects.count > 3 ? " and \(objects.count - 3) more" : "")
+        + "; --leave-out-others goes on without them"
     }
   }
 }

@@ -33,49 +33,21 @@ extension CheckpointConversion {
   ///   - maximumShardBytes: for a folder.
   ///   - progress: called after each chunk.
   public static func convert(
-    _ source: any TensorSource, toPath target: String, maximumShardBytes: Int = 5_000_000_000,
+    _ source: any TensorSource, toPath target: String, maximumShardBytes: Int = CheckpointWriter.defaultShardBytes,
     progress: (ConversionProgress) throws(CheckpointError) -> Void = { _ in }
   ) throws(CheckpointError) -> ConversionReport {
     var report = ConversionReport()
     report.tensorCount = source.tensors.count
     report.byteCount = source.totalByteCount
-    let kind = try ConversionTarget(path: target)
-    if kind != .hdf5 {
+    let output = try CheckpointWriter.open(
+      path: target, tensors: source.tensors, metadata: source.metadata,
+      maximumShardBytes: maximumShardBytes)
+    report.companionsLeftOut = output.companionsLeftOut
+    // What knows names of the same bytes is HDF5, and it alone has attributes for a tensor.
+    if !output.sharesStorage {
       report.attributesLeftOut = source.tensors.filter { !$0.attributes.isEmpty }.map(\.name)
     }
-    switch kind {
-    case .folder:
-      let sink = try ModelFolderSink(
-        path: target, tensors: source.tensors, metadata: source.metadata,
-        maximumShardBytes: maximumShardBytes)
-      try convert(source, to: sink, progress: progress)
-    case .safetensors:
-      report.companionsLeftOut = source.metadata.companions.keys.sorted()
-      let sink = try SafetensorsSink(
-        path: target, tensors: source.tensors, strings: source.metadata.strings)
-      try convert(source, to: sink, progress: progress)
-    case .hdf5:
-      let (strings, leftOut) = try source.metadata.embedded()
-      report.companionsLeftOut = leftOut
-      let sink = try HDF5Sink(
-        path: target, tensors: source.tensors.map { HDF5SinkTensor($0) },
-        attributes: try attributes(strings, target: target))
-      try convert(source, to: sink, sharing: true, progress: progress)
-    }
+    try convert(source, to: output.sink, sharing: output.sharesStorage, progress: progress)
     return report
-  }
-
-  static func attributes(
-    _ strings: [String: String], target: String
-  ) throws(CheckpointError) -> [String: AttributeValue] {
-    for (key, text) in strings {
-      if key.isEmpty || key.utf8.contains(0) || text.utf8.contains(0) {
-        throw .output(
-          path: target,
-          .textNotPossible(
-            key: key, reason: key.isEmpty ? "HDF5 has no empty names" : "HDF5 texts end at a NUL"))
-      }
-    }
-    return strings.mapValues { .string($0) }
   }
 }

@@ -62,18 +62,6 @@ public final class HDF5Sink: TensorSink {
     self.places = places
   }
 
-  /// The root attributes that keep a checkpoint's texts: its strings, and its configuration as
-  /// `config` unless they have it already.
-  public static func attributes(of metadata: CheckpointMetadata) -> [String: AttributeValue] {
-    var attributes = metadata.strings.mapValues { AttributeValue.string($0) }
-    if let configuration = metadata.configuration, attributes["config"] == nil,
-      attributes["model_config"] == nil
-    {
-      attributes["config"] = .string(configuration)
-    }
-    return attributes
-  }
-
   public func write(
     _ bytes: UnsafeRawBufferPointer, to tensor: String, at byteOffset: Int
   ) throws(CheckpointError) {

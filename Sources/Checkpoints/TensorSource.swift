@@ -62,6 +62,13 @@ extension TensorSource {
     tensors.first { $0.name == name }
   }
 
+  /// Makes sure that the tensors are all there is: nothing that a user had is lost silently.
+  ///
+  /// - Throws: `CheckpointError.opening(_, .otherObjects)`.
+  public func requireOnlyTensors() throws(CheckpointError) {
+    guard skipped.isEmpty else { throw .opening(path: path, .otherObjects(skipped)) }
+  }
+
   /// The whole tensor in memory: mapped where possible, else read and decoded.
   public func load(_ tensor: TensorDescription) throws -> Tensor {
     if let mapped = try mapped(tensor) {

@@ -18,8 +18,11 @@ struct AttentionBuffers: @unchecked Sendable {
 }
 
 extension BlockPass {
-  /// Queries per tile: a tile's scores stay in the second-level cache.
-  static let tileQueries = 128
+  /// Queries per tile; a tile transposes its keys anew, or keeps its scores in the second-level
+  /// cache.
+  static let tileQueries = 256
+  /// Fewer queries than this do not pay for transposing the keys.
+  static let fusedQueries = 16
 
   /// One tile of attention: some queries of one sequence, all heads that share a key/value head.
   private struct Tile: Sendable {
@@ -74,16 +77,32 @@ extension BlockPass {
     guard let (key, value) = keysAndValues(segment, buffers) else { return }
     let offset = first * width + tile.head * dimension
     let group = shape.heads / shape.keyValueHeads
+    let row = segment.rows.lowerBound + tile.queries.lowerBound
+    let columns = (tile.head * group..<(tile.head + 1) * group).map {
+      row * shape.queryWidth + $0 * dimension
+    }
+    let causal: Int32 = shape.causal ? 1 : 0
+    if count >= Self.fusedQueries, dimension % 16 == 0, Self.fusedIsFast {
+      let stride = (keys + 31) / 32 * 32
+      scratch.with((dimension + 8) * stride) { transposed in
+        pith_transpose_keys(key + offset, width, keys, dimension, transposed, stride)
+        for column in columns {
+          pith_attention(
+            buffers.query + column, shape.queryWidth, transposed, stride, value + offset, width,
+            buffers.attended + column, shape.queryWidth, count, keys, dimension, causal,
+            position - first, window, scale, transposed + dimension * stride)
+        }
+      }
+      return
+    }
     scratch.with(count * keys) { scores in
-      for head in tile.head * group..<(tile.head + 1) * group {
-        let row = segment.rows.lowerBound + tile.queries.lowerBound
-        let column = row * shape.queryWidth + head * dimension
+      for column in columns {
         BLAS.gemm(
           m: count, n: keys, k: dimension, alpha: 1, a: buffers.query + column,
           lda: shape.queryWidth, transposeA: false, b: key + offset, ldb: width, transposeB: true,
           beta: 0, c: scores, ldc: keys)
         pith_masked_softmax(
-          scores, count, keys, keys, shape.causal ? 1 : 0, position - first, window, scale)
+          scores, count, keys, keys, causal, position - first, window, scale)
         BLAS.gemm(
           m: count, n: dimension, k: keys, alpha: 1, a: scores, lda: keys, transposeA: false,
           b: value + offset, ldb: width, transposeB: false, beta: 0,
@@ -91,6 +110,8 @@ extension BlockPass {
       }
     }
   }
+
+  private static let fusedIsFast = pith_attention_is_fast() != 0
 
   /// The keys and values of a sequence from its first token on: the cache's, or this pass's own.
   private func keysAndValues(

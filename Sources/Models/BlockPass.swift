@@ -25,8 +25,10 @@ struct BlockPass {
     let past: Int
   }
 
-  /// Rows per tile: enough for gemm's packing to pay, few enough to share out and stay in cache.
-  static let tileRows = 256
+  /// Rows per tile: enough for gemm's packing to pay, few enough to share out.
+  ///
+  /// Depends on the rows alone, so that any number of workers cuts alike.
+  static func tileRows(_ rows: Int) -> Int { rows >= 2048 ? 512 : 256 }
 
   /// Numbers of scratch that a pass takes per row, besides one tile per worker.
   static func scratchPerRow(_ model: ModelDescription) -> Int {
@@ -48,16 +50,17 @@ struct BlockPass {
 
   /// Tiles by all workers, or in order by this one when somebody watches.
   private func forEachTile(_ rows: Int, _ body: (Range<Int>) throws -> Void) throws {
+    let tile = Self.tileRows(rows)
     guard observer == nil else {
-      for first in stride(from: 0, to: rows, by: Self.tileRows) {
-        try body(first..<min(first + Self.tileRows, rows))
+      for first in stride(from: 0, to: rows, by: tile) {
+        try body(first..<min(first + tile, rows))
       }
       return
     }
     try withoutActuallyEscaping(body) { body in
       // Tiles write to disjoint rows.
       nonisolated(unsafe) let body = body
-      try pool.forEachRange(count: rows, length: Self.tileRows) { range in try body(range) }
+      try pool.forEachRange(count: rows, length: tile) { range in try body(range) }
     }
   }
 

@@ -20,8 +20,11 @@ final class ScratchMemory: Sendable {
   func with<Result>(
     _ count: Int, _ body: (UnsafeMutablePointer<Float>) throws -> Result
   ) rethrows -> Result {
-    let found = free.withLock { buffers in
-      buffers.lastIndex { $0.memory.count >= count }.map { buffers.remove(at: $0) }
+    // The smallest that fits: a short line must not hold the buffer that a whole tile needs.
+    let found = free.withLock { buffers -> Buffer? in
+      let fitting = buffers.indices.filter { buffers[$0].memory.count >= count }
+      let best = fitting.min { buffers[$0].memory.count < buffers[$1].memory.count }
+      return best.map { buffers.remove(at: $0) }
     }
     let buffer = found ?? allocate(count)
     defer { free.withLock { $0.append(buffer) } }

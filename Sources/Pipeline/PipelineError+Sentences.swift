@@ -35,8 +35,8 @@ extension PipelineError: CustomStringConvertible {
     case .damagedJournal(let path, let reason):
       "the journal '\(path)' is damaged (\(reason)); start over with --force"
     case .nonFinite(let file, let tensor, let index):
-      "'\(file)': tensor '\(tensor)' holds a NaN or an infinity at element \(index); no method can "
-        + "compress that: repair the checkpoint, or ignore this tensor in the recipe"
+      "'\(file)': tensor '\(tensor)' holds a NaN or an infinity at element \(index); an artefact "
+        + "never does: repair the checkpoint"
     case .stage(let file, let tensor, let reason):
       "'\(file)': tensor '\(tensor)': \(reason)"
     case .file(let path, let reason): "'\(path)': \(reason)"

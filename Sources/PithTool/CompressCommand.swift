@@ -13,8 +13,7 @@ struct CompressCommand: ParsableCommand {
 
   @OptionGroup var recipe: RecipeOptions
 
-  @Option(help: "The model: a folder or a file.")
-  var model: String
+  @OptionGroup var modelOptions: ModelOptions
 
   @Option(name: [.short, .long], help: "The artefact to write.")
   var output: String
@@ -38,7 +37,7 @@ struct CompressCommand: ParsableCommand {
 
   func run() throws {
     let recipe = try recipe.load()
-    let source = try CheckpointOpener.open(model)
+    let source = try modelOptions.open()
     let plan = try Planner.plan(
       recipe, for: source, options: options.planOptions(hashing: hash, durable: fsync))
     let printer = ProgressPrinter(quiet: options.json)

@@ -20,15 +20,19 @@ struct ConvertCommand: ParsableCommand {
   @Flag(help: "Replace an existing output.")
   var force = false
 
+  @Flag(help: "Go on without objects of the file that are no tensors.")
+  var leaveOutOthers = false
+
   @Option(name: .customLong("shard"), help: "In a folder: the most bytes of one file, such as 5GB.")
   var shardBytes: ByteCount?
 
   func run() throws {
     let source = try CheckpointOpener.open(input)
+    if !leaveOutOthers { try source.requireOnlyTensors() }
     try OutputCheck.mayWrite(output, force: force, inputs: [input])
     let printer = ProgressPrinter(quiet: false, showsTensors: false)
     let report = try CheckpointConversion.convert(
-      source, toPath: output, maximumShardBytes: shardBytes?.bytes ?? 5_000_000_000
+      source, toPath: output, maximumShardBytes: shardBytes?.bytes ?? CheckpointWriter.defaultShardBytes
     ) { step in
       printer.report(
         .progress(done: step.bytesDone, total: step.bytesTotal, current: step.tensor))

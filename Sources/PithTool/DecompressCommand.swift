@@ -27,12 +27,12 @@ struct DecompressCommand: ParsableCommand {
     try OutputCheck.mayWrite(output, force: force, inputs: [artefact])
     let printer = ProgressPrinter(quiet: false, showsTensors: false)
     let layout = try Decompression.layout(of: file)
-    let sink = try CheckpointWriter.create(
+    let target = try CheckpointWriter.open(
       path: output, tensors: layout, metadata: file.denseMetadata)
     try Decompression.run(
-      file, into: sink, workers: max(1, workers ?? RunOptions.defaultWorkers),
+      file, into: target, workers: max(1, workers ?? RunOptions.defaultWorkers),
       report: printer.report)
-    try sink.finish()
+    try target.sink.finish()
     printer.finish()
     print("written: \(output), \(layout.count) tensors")
   }

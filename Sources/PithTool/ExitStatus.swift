@@ -33,7 +33,7 @@ enum ExitStatus: Int32 {
 
   private static func status(of error: any Error) -> ExitStatus? {
     switch error {
-    case let error as PipelineError: status(of: error)
+    case let error as PipelineError: pipelineStatus(of: error)
     case is RecipeErrors: .usage
     case CheckpointError.diskFull: .outOfResource
     case is CheckpointError: .badInput
@@ -59,7 +59,7 @@ enum ExitStatus: Int32 {
     }
   }
 
-  private static func status(of error: PipelineError) -> ExitStatus {
+  private static func pipelineStatus(of error: PipelineError) -> ExitStatus {
     switch error {
     case .unmatchedSelectors, .strictGroup, .rankTooLarge, .tooManyOutliers, .patternDoesNotFit,
       .outputExists, .outputIsModel, .unfinishedRun, .nothingToResume, .changedSinceJournal,

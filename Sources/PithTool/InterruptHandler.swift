@@ -7,6 +7,12 @@ enum InterruptHandler {
   static let interruption = Interruption()
 
   static func install() {
+    // A parent may have started us with these signals blocked, as some test runners do.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    sigaddset(&signals, SIGINT)
+    sigaddset(&signals, SIGTERM)
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     for number in [SIGINT, SIGTERM] {
       signal(number) { received in
         // The second time the user means it.

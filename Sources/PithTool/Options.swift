@@ -43,6 +43,21 @@ struct RecipeOptions: ParsableArguments {
   }
 }
 
+/// The model that a recipe is for.
+struct ModelOptions: ParsableArguments {
+  @Option(help: "The model: a folder or a file.")
+  var model: String
+
+  @Flag(help: "Go on without objects of the file that are no tensors.")
+  var leaveOutOthers = false
+
+  func open() throws -> any TensorSource {
+    let source = try CheckpointOpener.open(model)
+    if !leaveOutOthers { try source.requireOnlyTensors() }
+    return source
+  }
+}
+
 /// Memory, workers and where JSON goes.
 struct RunOptions: ParsableArguments {
   @Option(help: "The most memory that the run may take, such as 2GiB.")

@@ -7,14 +7,13 @@ struct PlanCommand: ParsableCommand {
 
   @OptionGroup var recipe: RecipeOptions
 
-  @Option(help: "The model: a folder or a file.")
-  var model: String
+  @OptionGroup var modelOptions: ModelOptions
 
   @OptionGroup var options: RunOptions
 
   func run() throws {
     let recipe = try recipe.load()
-    let source = try CheckpointOpener.open(model)
+    let source = try modelOptions.open()
     let plan = try Planner.plan(recipe, for: source, options: options.planOptions())
     let record = plan.record(toolVersion: toolVersion)
     if options.json {

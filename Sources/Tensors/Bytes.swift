@@ -5,6 +5,9 @@
 /// stored once: ties come free.
 public final class Bytes: @unchecked Sendable {
   /// The memory, valid as long as this object lives; nobody writes after initialisation.
+  ///
+  /// A trap: an optimised build lets an object go after its last use, which can be the reading of
+  /// this property. Where nothing else keeps the object alive, use `withBuffer`.
   public let buffer: UnsafeRawBufferPointer
   private let release: () -> Void
 
@@ -38,6 +41,14 @@ public final class Bytes: @unchecked Sendable {
   }
 
   deinit { release() }
+
+  /// Runs a body with the memory, which stays valid until the body returns.
+  public func withBuffer<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    defer { withExtendedLifetime(self) {} }
+    return try body(buffer)
+  }
 
   /// The number of bytes.
   public var count: Int { buffer.count }

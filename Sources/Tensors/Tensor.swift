@@ -31,7 +31,7 @@ public struct Tensor: Sendable {
   /// The elements as f32; exact for every type but f64 and 32- and 64-bit integers, which round.
   public func floats() -> [Float] {
     Array(unsafeUninitializedCapacity: shape.elementCount) { target, initialized in
-      FloatConversion.decode(bytes.buffer, as: dtype, into: target)
+      bytes.withBuffer { FloatConversion.decode($0, as: dtype, into: target) }
       initialized = shape.elementCount
     }
   }

@@ -19,6 +19,9 @@ struct ByteDictionary: Sendable {
     slots = Array(repeating: -1, count: size)
   }
 
+  /// The bytes of the longest key.
+  private(set) var longestKey = 0
+
   /// The number of keys.
   var count: Int { entries.count }
 
@@ -34,6 +37,7 @@ struct ByteDictionary: Sendable {
     slots[slot] = Int32(entries.count)
     entries.append(Entry(hash: hash, offset: arena.count, count: key.count, value: value))
     arena += key
+    longestKey = max(longestKey, key.count)
     if entries.count * 2 > slots.count { grow() }
     return true
   }
@@ -78,11 +82,21 @@ struct ByteDictionary: Sendable {
       if index < 0 { return (slot, nil) }
       let entry = entries[Int(index)]
       if entry.hash == hash, entry.count == key.count,
-        arena[entry.offset..<entry.offset + entry.count].elementsEqual(key)
+        isSame(entry, key)
       {
         return (slot, Int(index))
       }
       slot = (slot + 1) & mask
+    }
+  }
+
+  @inline(__always)
+  private func isSame(_ entry: Entry, _ key: TextBytes) -> Bool {
+    arena.withUnsafeBufferPointer { arena in
+      for position in 0..<key.count where arena[entry.offset + position] != key[position] {
+        return false
+      }
+      return true
     }
   }
 

@@ -20,7 +20,9 @@ struct WordPieceModel: Sendable {
     var buffer = continuingPrefix
     var start = 0
     while start < word.count {
-      var end = word.count
+      // No token is longer; without this bound a long word would take cubic time.
+      var end = min(word.count, start + vocabulary.longestKey)
+      while end < word.count, end > start, word[end] & 0xC0 == 0x80 { end -= 1 }
       var found: Int32?
       while start < end {
         if start == 0 {

@@ -47,7 +47,7 @@ enum Program {
       let stem = NSTemporaryDirectory() + "pith-run-" + UUID().uuidString
       (outputPath, errorPath) = (stem + ".out", stem + ".err")
       for path in [outputPath, errorPath] {
-        FileManager.default.createFile(atPath: path, contents: nil)
+        _ = FileManager.default.createFile(atPath: path, contents: nil)
       }
       process.executableURL = URL(fileURLWithPath: Program.path)
       process.arguments = arguments

@@ -4,19 +4,20 @@ import Testing
 
 /// Kills at random moments, each followed by --resume: the same bytes as a run in peace.
 @Suite(.serialized) struct ResumeTests {
-  /// A model of a few megabytes, so that a run lasts long enough to be hit.
-  private func arguments(_ output: String, recipe: String = "w4-rtn-svd") -> [String] {
+  /// Twenty matrices with a decomposition each: a run that lasts long enough to be hit.
+  private func arguments(_ folder: String, _ output: String, recipe: String = "w4-rtn-svd") -> [String] {
     [
-      "compress", CompressTests.recipe(recipe), "--model", CompressTests.model, "--output", output,
-      "--workers", "2",
+      "compress", CompressTests.recipe(recipe), "--model", folder + "/model.safetensors",
+      "--output", output, "--workers", "2",
     ]
   }
 
   @Test func killedRunsResumeToTheSameBytes() throws {
     try SharedFiles.withTemporaryFolder { folder in
+      try RandomModel.write(to: folder + "/model.safetensors", matrices: 20, rows: 512, columns: 256)
       let peaceful = folder + "/peaceful.h5"
       let clock = ContinuousClock.now
-      #expect(try Program.run(arguments(peaceful)).status == 0)
+      #expect(try Program.run(arguments(folder, peaceful)).status == 0)
       let length = (ContinuousClock.now - clock) / 1
       let expected = try CompressTests.sha256(ofFile: peaceful)
       let count = Int(ProcessInfo.processInfo.environment["PITH_KILLS"] ?? "") ?? 8
@@ -24,7 +25,7 @@ import Testing
       for kill in 0..<count {
         let output = folder + "/killed-\(kill).h5"
         try "old".write(toFile: output, atomically: true, encoding: .utf8)
-        let running = try Program.start(arguments(output) + ["--force"])
+        let running = try Program.start(arguments(folder, output) + ["--force"])
         let share = Double.random(in: 0...1, using: &generator)
         Thread.sleep(
           forTimeInterval: share * (Double(length.components.seconds)
@@ -36,7 +37,7 @@ import Testing
           let old = try? String(contentsOfFile: output, encoding: .utf8)
           #expect(try old == "old" || CompressTests.sha256(ofFile: output) == expected)
         }
-        let resumed = try Program.run(arguments(output) + ["--resume"])
+        let resumed = try Program.run(arguments(folder, output) + ["--resume"])
         #expect(resumed.status == 0, "after \(share) of the run: \(resumed.error)")
         #expect(try CompressTests.sha256(ofFile: output) == expected, "killed after \(share)")
         #expect(!FileManager.default.fileExists(atPath: output + ".pith-work"))
@@ -47,27 +48,29 @@ import Testing
   @Test func aChangedRecipeIsRefusedAndNamed() throws {
     try SharedFiles.withTemporaryFolder { folder in
       let output = folder + "/out.h5"
-      try Self.leaveUnfinishedRun(output, arguments(output))
-      let refused = try Program.run(arguments(output, recipe: "w8-rtn") + ["--resume"])
+      try RandomModel.write(to: folder + "/model.safetensors", matrices: 20, rows: 512, columns: 256)
+      try Self.leaveUnfinishedRun(output, arguments(folder, output))
+      let refused = try Program.run(arguments(folder, output, recipe: "w8-rtn") + ["--resume"])
       #expect(refused.status == 2)
       #expect(refused.error.contains("the recipe was"))
-      let again = try Program.run(arguments(output))
+      let again = try Program.run(arguments(folder, output))
       #expect(again.status == 2)
       #expect(again.error.contains("--resume"))
-      #expect(try Program.run(arguments(output) + ["--resume"]).status == 0)
+      #expect(try Program.run(arguments(folder, output) + ["--resume"]).status == 0)
     }
   }
 
   @Test func aTornJournalLineIsPassedOver() throws {
     try SharedFiles.withTemporaryFolder { folder in
       let output = folder + "/out.h5"
-      try Self.leaveUnfinishedRun(output, arguments(output))
+      try RandomModel.write(to: folder + "/model.safetensors", matrices: 20, rows: 512, columns: 256)
+      try Self.leaveUnfinishedRun(output, arguments(folder, output))
       let journal = output + ".pith-work/journal.jsonl"
       let handle = try #require(FileHandle(forWritingAtPath: journal))
       handle.seekToEndOfFile()
       handle.write(Data("{\"name\":\"torn".utf8))
       handle.closeFile()
-      let resumed = try Program.run(arguments(output) + ["--resume"])
+      let resumed = try Program.run(arguments(folder, output) + ["--resume"])
       #expect(resumed.status == 0, "\(resumed.error)")
       #expect(try Program.run(["verify", output]).status == 0)
     }

@@ -4,7 +4,7 @@ import Models
 import Tensors
 import TestSupport
 
-/// A tiny random model of a family and what transformers computed with it in f64
+/// A tiny random model of a family (and nanollama, really trained) and what transformers computed with it in f64
 /// (fixtures/make_forward_goldens.py).
 struct Golden {
   let weights: CheckpointWeights
@@ -14,9 +14,11 @@ struct Golden {
   let greedy: [Int32]?
 
   init(_ name: String, mapped: Bool = true) throws {
-    let folder = SharedFiles.fixture("forward/" + name)
-    weights = try CheckpointWeights(CheckpointOpener.open(folder), mapped: mapped)
-    let file = try CheckpointOpener.open(folder + ".golden.safetensors")
+    let folder = name == "nanollama" ? name : "forward/" + name
+    weights = try CheckpointWeights(
+      CheckpointOpener.open(SharedFiles.fixture(folder + "/model.safetensors")), mapped: mapped)
+    let file = try CheckpointOpener.open(
+      SharedFiles.fixture("forward/" + name + ".golden.safetensors"))
     let ids = try Golden.integers(file, "ids") ?? []
     var start = 0
     sequences = (try Golden.integers(file, "lengths") ?? []).map { length in
@@ -30,10 +32,10 @@ struct Golden {
 
   static let families = [
     "llama", "llama3", "mistral", "qwen2", "qwen3", "opt", "opt_after", "gpt2", "bert",
-    "bert_bare", "roberta",
+    "bert_bare", "roberta", "nanollama",
   ]
   static let causal = [
-    "llama", "llama3", "mistral", "qwen2", "qwen3", "opt", "opt_after", "gpt2",
+    "llama", "llama3", "mistral", "qwen2", "qwen3", "opt", "opt_after", "gpt2", "nanollama",
   ]
 
   static func integers(_ source: any TensorSource, _ name: String) throws -> [Int32]? {

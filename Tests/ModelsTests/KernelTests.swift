@@ -85,4 +85,26 @@ import Testing
     #expect(pith_largest([2, 7, 7], 3, &index) == 7)
     #expect(index == 1)
   }
+
+  @Test(arguments: [(1, 0, 0), (1, 3, 0), (1, 3, 9), (0, 0, 0)], [16, 32, 48])
+  func attention(_ mask: (causal: Int32, offset: Int, window: Int), _ dimension: Int) {
+    let queries = 45
+    let keys = mask.offset + queries
+    let stride = (keys + 31) / 32 * 32
+    let (query, key) = (random(queries * dimension), random(keys * dimension, tensor: 1))
+    let value = random(keys * dimension, tensor: 2)
+    var transposed = [Float](repeating: .nan, count: dimension * stride)
+    pith_transpose_keys(key, dimension, keys, dimension, &transposed, stride)
+    #expect(transposed[2 * stride + 5] == key[5 * dimension + 2])
+    var scratch = [Float](repeating: .nan, count: 8 * stride)
+    var a = [Float](repeating: .nan, count: query.count)
+    var b = a
+    pith_attention(
+      query, dimension, transposed, stride, value, dimension, &a, dimension, queries, keys,
+      dimension, mask.causal, mask.offset, mask.window, 0.5, &scratch)
+    pith_attention_reference(
+      query, dimension, transposed, stride, value, dimension, &b, dimension, queries, keys,
+      dimension, mask.causal, mask.offset, mask.window, 0.5, &scratch)
+    #expect(zip(a, b).allSatisfy { abs($0 - $1) < 1e-5 })
+  }
 }

@@ -4,6 +4,7 @@ import LinearAlgebra
 import Models
 import Tensors
 import Testing
+import Weights
 
 /// Tokens per second against what sgemm alone would allow; run with PITH_BENCH set.
 @Suite(
@@ -38,6 +39,23 @@ struct ThroughputTests {
         "sgemm alone \(Int(tokens / alone.wall)) tokens/s, ratio \(alone.wall / rate.wall),",
         "by processor time \(alone.processor / rate.processor)")
     }
+  }
+
+  @Test func fourBitsAgainstDense() throws {
+    let dense = try RandomWeights(
+      RandomWeights.llama(
+        hidden: 512, layers: 6, heads: 8, keyValueHeads: 4, inner: 1536, vocabulary: 4096))
+    let sequences = (0..<4).map { (window: Int) -> [Int32] in
+      (0..<512).map { (place: Int) -> Int32 in
+        Int32((window * 7919 + place * 104_729) % 4096)
+      }
+    }
+    let scheme = try IntegerScheme(bits: 4, granularity: .group(128), clip: .none)
+    let plain = try LanguageModel(dense)
+    let codes = try LanguageModel(QuantizedWeights(base: dense, scheme: scheme, decoded: false))
+    let first = try best(5) { _ = try plain.negativeLogLikelihoods(of: sequences) }
+    let second = try best(5) { _ = try codes.negativeLogLikelihoods(of: sequences) }
+    print("four bits: \(first.processor / second.processor) of dense by processor time")
   }
 
   /// The least wall time and the least processor time, in seconds.

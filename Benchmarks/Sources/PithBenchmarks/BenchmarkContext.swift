@@ -28,16 +28,16 @@ final class BenchmarkContext {
     let columns = 2048
     let rows = mebibytes << 20 / (tensors * columns * 4)
     let names = (0..<tensors).map { "model.layers.\($0).mlp.up_proj.weight" }
-    let sink = try CheckpointWriter.create(
+    let output = try CheckpointWriter.open(
       path: path, tensors: names.map {
         TensorDescription(name: $0, dtype: .f32, shape: Shape([rows, columns]), storage: .empty)
       },
       metadata: CheckpointMetadata())
     let values = Philox(seed: 1).normals(count: rows * columns, purpose: .sketch)
     for name in names {
-      try values.withUnsafeBytes { try sink.write($0, to: name, at: 0) }
+      try values.withUnsafeBytes { try output.sink.write($0, to: name, at: 0) }
     }
-    try sink.finish()
+    try output.sink.finish()
     return path
   }
 }

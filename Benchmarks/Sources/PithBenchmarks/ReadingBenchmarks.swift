@@ -34,7 +34,7 @@ enum ReadingBenchmarks {
     var total: UInt64 = 0
     let mapped = try Timing.median {
       let sums = try pool.map(source.tensors.count) { index in
-        try source.mapped(source.tensors[index]).map { ByteSum.sum($0.buffer) } ?? 0
+        try source.mapped(source.tensors[index]).map { $0.withBuffer(ByteSum.sum) } ?? 0
       }
       total = sums.reduce(0, &+)
     }

@@ -20,8 +20,9 @@ public struct InputStatistics: Sendable {
   public private(set) var absoluteSums: [Double]
   public private(set) var squareSums: [Double]
   public private(set) var maxima: [Float]
-  /// `width × width`, nil when only per-channel sums are gathered. While gathering, the entries
-  /// above the diagonal blocks are incomplete: read it through `gram`.
+  /// The Gram matrix's lower triangle within `width × width`; nil when only sums are gathered.
+  ///
+  /// Entries above the diagonal are incomplete: read it through `gram`.
   private var accumulator: [Double]?
 
   /// Rows of a tile whose product is formed in f32 before it is added in f64.
@@ -70,6 +71,9 @@ public struct InputStatistics: Sendable {
     }
     return Matrix(rows: width, columns: width, values: values)
   }
+
+  /// Whether a Gram matrix was gathered.
+  public var hasGram: Bool { accumulator != nil }
 
   /// The bytes that these statistics take in memory.
   public var byteCount: Int { Self.byteCount(width: width, withGram: accumulator != nil) }

@@ -53,6 +53,25 @@ void pith_masked_softmax(float *scores, size_t rows, size_t columns, size_t stri
 void pith_masked_softmax_reference(float *scores, size_t rows, size_t columns, size_t stride,
                                    int causal, size_t offset, size_t window, float scale);
 
+/// Whether pith_attention beats two matrix products around a softmax on this processor.
+int pith_attention_is_fast(void);
+/// Keys, `count × dimension` at a stride, as `dimension × transposed_stride`, zeros behind `count`;
+/// transposed_stride is a multiple of 32 and at least `count`.
+void pith_transpose_keys(const float *keys, size_t stride, size_t count, size_t dimension,
+                         float *transposed, size_t transposed_stride);
+/// out = softmax(scale · Q Kᵀ) V of one head, eight queries at a time, masked as pith_masked_softmax.
+/// Every query sees at least one key. `dimension` is a multiple of 16, `keys` is transposed,
+/// `scratch` has room for 8 × key_stride.
+void pith_attention(const float *query, size_t query_stride, const float *keys, size_t key_stride,
+                    const float *values, size_t value_stride, float *out, size_t out_stride,
+                    size_t queries, size_t key_count, size_t dimension, int causal, size_t offset,
+                    size_t window, float scale, float *scratch);
+void pith_attention_reference(const float *query, size_t query_stride, const float *keys,
+                              size_t key_stride, const float *values, size_t value_stride,
+                              float *out, size_t out_stride, size_t queries, size_t key_count,
+                              size_t dimension, int causal, size_t offset, size_t window,
+                              float scale, float *scratch);
+
 /// The largest of `count` > 0 numbers and its first index.
 float pith_largest(const float *x, size_t count, size_t *index);
 /// Σ exp(x - shift): f32 lanes over runs of 4096, f64 across runs.

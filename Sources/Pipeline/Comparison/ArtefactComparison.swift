@@ -113,8 +113,9 @@ enum DenseComparison {
       try source.read(tensor, rows: rows, into: target)
     }
     return [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
-      FloatConversion.decode(
-        bytes.buffer, as: tensor.dtype, into: .init(rebasing: buffer[0..<count]))
+      bytes.withBuffer {
+        FloatConversion.decode($0, as: tensor.dtype, into: .init(rebasing: buffer[0..<count]))
+      }
       initialized = count
     }
   }

@@ -13,24 +13,27 @@ public enum Decompression {
       let content = try artefact.content(of: name)
       return TensorDescription(
         name: name, dtype: content.sourceType, shape: content.sourceShape,
-        storage: .empty, sharesStorageWith: nil)
+        storage: .empty, sharesStorageWith: content.tiedTo)
     }
   }
 
-  /// Decodes every tensor into a sink, in pieces of rows; the caller finishes the sink.
+  /// Decodes every tensor into a new checkpoint, in pieces of rows; the caller finishes the sink.
   public static func run(
-    _ artefact: ArtefactFile, into sink: any TensorSink, workers: Int,
+    _ artefact: ArtefactFile, into output: CheckpointWriter.Output, workers: Int,
     report: @escaping @Sendable (RunEvent) -> Void = { _ in }
   ) throws {
     let names = artefact.names
     let pool = WorkerPool(workers: workers)
     try pool.forEach(names.count) { index in
       let content = try artefact.content(of: names[index])
+      guard content.tiedTo == nil || !output.sharesStorage else { return }
       switch content.kind {
       case .tensor(let tensor):
-        try sink.write(tensor.bytes.buffer, to: names[index], at: 0)
+        try tensor.bytes.withBuffer { bytes throws(CheckpointError) in
+          try output.sink.write(bytes, to: names[index], at: 0)
+        }
       case .weight(let weight):
-        try decode(weight, content.sourceType, to: names[index], sink)
+        try decode(weight, content.sourceType, to: names[index], output.sink)
       }
       report(.progress(done: index + 1, total: names.count, current: names[index]))
     }
@@ -50,7 +53,9 @@ public enum Decompression {
           try FloatConversion.encode($0, as: dtype, into: target)
         }
       }
-      try sink.write(bytes.buffer, to: name, at: first * weight.columns * dtype.bytes)
+      try bytes.withBuffer { buffer throws(CheckpointError) in
+        try sink.write(buffer, to: name, at: first * weight.columns * dtype.bytes)
+      }
     }
   }
 }

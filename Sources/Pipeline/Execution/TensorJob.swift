@@ -70,7 +70,13 @@ struct TensorJob {
   private func copy() throws -> Outcome {
     let payload = PartPayload(in: part, byteCount: tensor.byteCount, hashing: hashing)
     if tensor.byteCount > 0 {
-      try forEachPiece { _, bytes in try payload.append(UnsafeRawBufferPointer(bytes)) }
+      try forEachPiece { rows, bytes in
+        // A NaN that is copied today is a model that says nothing tomorrow.
+        if let index = FloatConversion.firstNonFinite(UnsafeRawBufferPointer(bytes), as: tensor.dtype) {
+          throw nonFinite(at: rows.lowerBound * tensor.shape.rowElementCount + index)
+        }
+        try payload.append(UnsafeRawBufferPointer(bytes))
+      }
     }
     let hash = payload.finish()
     let dataset = ArtefactDataset(
@@ -89,7 +95,9 @@ struct TensorJob {
       FloatConversion.decode(UnsafeRawBufferPointer(raw), as: tensor.dtype, into: target)
       $1 = tensor.shape.elementCount
     }
-    if let index = values.firstIndex(where: { !$0.isFinite }) { throw nonFinite(at: index) }
+    if let index = FloatConversion.firstNonFinite(UnsafeRawBufferPointer(raw), as: tensor.dtype) {
+      throw nonFinite(at: index)
+    }
     let original = compression.view.matrix(from: values)
     let weight = try StageRunner.run(original, compression, pool: .serial)
     guard !interruption.isRequested else { throw PipelineError.interrupted(folder: workFolder) }
@@ -97,7 +105,9 @@ struct TensorJob {
     var datasets: [ArtefactDataset] = []
     for item in encoded.parts {
       let payload = PartPayload(in: part, byteCount: item.tensor.bytes.count, hashing: hashing)
-      try payload.append(item.tensor.bytes.buffer)
+      try item.tensor.bytes.withBuffer { bytes throws(PipelineError) in
+        try payload.append(bytes)
+      }
       datasets.append(
         ArtefactDataset(
           path: item.path, dtype: item.tensor.dtype, shape: item.tensor.shape,

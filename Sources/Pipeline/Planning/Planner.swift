@@ -41,6 +41,8 @@ public enum Planner {
   static func decide(
     _ tensor: TensorDescription, _ recipe: Recipe
   ) throws(PipelineError) -> TensorDecision {
+    // A tensor whose bytes are another's is stored once, as the first of them: ties come free.
+    if let first = tensor.sharesStorageWith { return .tied(to: first) }
     let selection = recipe.selection(of: tensor.name)
     let view: WeightView
     switch TensorClassifier.kind(of: tensor) {
@@ -61,8 +63,6 @@ public enum Planner {
       let isSkipped = recipe.overrides(for: tensor.name).contains { $0.action == .skip }
       return .leave(isSkipped ? .skippedByOverride : .noStages)
     }
-    // A weight whose bytes are another's is compressed once: ties come free.
-    if let first = tensor.sharesStorageWith { return .tied(to: first) }
     return .compress(try StageResolver.resolve(stages, view: view, tensor: tensor.name, recipe))
   }
 
