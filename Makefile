@@ -34,11 +34,15 @@ build: setup
 	$(SWIFT) build -c release --product pith
 
 demo: build
-	@./docs/demo.sh $(PITH)
+	@./.ci/demo.sh $(PITH)
 
+# Tests see internal declarations, which changes how the code is compiled: a build folder of its
+# own keeps the two from undoing each other.
+TEST_BUILD := .build-tests
 test: setup
-	$(SWIFT) build -c release --product pith
-	$(SWIFT) test -c release $(TESTFLAGS)
+	$(SWIFT) build -c release --build-tests --scratch-path $(TEST_BUILD) -Xswiftc -enable-testing
+	PITH_BINARY="$(CURDIR)/$(TEST_BUILD)/release/pith" \
+	  $(SWIFT) test -c release --skip-build --scratch-path $(TEST_BUILD) $(TESTFLAGS)
 
 bench: build
 	cd Benchmarks && $(SWIFT) run -c release PithBenchmarks --pith ../$(PITH)
@@ -49,12 +53,16 @@ format:
 lint:
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 
+# The archives of OpenBLAS need Fortran's run-time library.
 static: setup
-	./docs/build-static.sh
+	@[ "$$(gcc -print-file-name=libgfortran.a)" != libgfortran.a ] || { \
+	  run=""; [ "$$(id -u)" = 0 ] || run="sudo"; $$run apt-get install -y -qq gfortran; }
+	./.ci/build-static.sh
 
 # Round trips through other programs; each script says when the program that it needs is missing.
 interop: build
 	@python3 Tests/Interop/convert_roundtrip.py $(PITH) fixtures/nanollama || [ $$? = 77 ]
+	@python3 Tests/Interop/rtn_error.py $(PITH) fixtures/nanollama/model.h5 || [ $$? = 77 ]
 
 clean:
 	rm -rf .build .build-*

@@ -64,7 +64,8 @@ let package = Package(
     // MARK: Floor 4
     room("Artefacts", ["Tensors", "Digests", "JSONText", "Checkpoints", "Weights"]),
     room(
-      "Architectures", ["Tensors", "Kernels", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Digests"]),
+      "Architectures",
+      ["Tensors", "Kernels", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Digests"]),
 
     // MARK: Floor 5: the methods
     room("Quantization", ["Tensors", "LinearAlgebra", "Weights"]),
@@ -80,7 +81,10 @@ let package = Package(
     // MARK: Floor 6
     room(
       "Evaluation",
-      ["Tensors", "Kernels", "Weights", "Checkpoints", "Artefacts", "Architectures", "Models", "Text", "JSONText"]),
+      [
+        "Tensors", "Kernels", "Weights", "Checkpoints", "Artefacts", "Architectures", "Models",
+        "Text", "JSONText",
+      ]),
 
     // MARK: Floor 7
     room("Recipes", ["JSONText", "Digests", "CPCRE2", .product(name: "Yams", package: "Yams")]),
@@ -91,7 +95,8 @@ let package = Package(
       "Pipeline",
       [
         "Tensors", "Digests", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts",
-        "Architectures", "Quantization", "Pruning", "LowRank", "Evaluation", "Recipes", "RunRecords",
+        "Architectures", "Quantization", "Pruning", "LowRank", "Evaluation", "Recipes",
+        "RunRecords",
       ]),
     room("Reports", ["JSONText", "RunRecords"]),
 
@@ -99,14 +104,16 @@ let package = Package(
     .target(
       name: "Pith",
       dependencies: [
-        "Tensors", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts", "Architectures", "Quantization",
+        "Tensors", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts", "Architectures",
+        "Quantization",
         "Pruning", "LowRank", "Models", "Evaluation", "Recipes", "RunRecords", "Pipeline",
         "Reports", "Text",
       ], swiftSettings: swiftSettings),
     .executableTarget(
       name: "PithTool",
       dependencies: [
-        "Pith", "JSONText", "Digests", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Pith", "JSONText", "Digests",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: swiftSettings),
 
     // MARK: Tests
@@ -122,15 +129,25 @@ let package = Package(
     tests("Text", ["Text", "JSONText"]),
     tests("Weights", ["Weights", "Tensors", "LinearAlgebra", "Kernels"]),
     tests("Artefacts", ["Artefacts", "Weights", "Checkpoints", "Tensors", "Digests", "JSONText"]),
-    tests("Models", ["Models", "LinearAlgebra", "Kernels", "Architectures", "Checkpoints", "Weights", "Tensors", "Text", "JSONText"]),
+    tests(
+      "Models",
+      [
+        "Models", "LinearAlgebra", "Kernels", "Architectures", "Checkpoints", "Weights", "Tensors",
+        "Text", "JSONText",
+      ]),
     tests(
       "Methods", ["Quantization", "Pruning", "LowRank", "Weights", "Tensors", "LinearAlgebra"]),
     tests("Evaluation", ["Evaluation", "Models", "Weights", "Tensors"]),
     tests("Recipes", ["Recipes", "JSONText"]),
-    tests("Pipeline", ["Pipeline", "Recipes", "Artefacts", "Checkpoints", "Weights", "Tensors", "JSONText", "RunRecords", "Digests"]),
+    tests(
+      "Pipeline",
+      [
+        "Pipeline", "Recipes", "Artefacts", "Checkpoints", "Weights", "Tensors", "JSONText",
+        "RunRecords", "Digests",
+      ]),
     tests("Reports", ["Reports", "RunRecords"]),
     tests("Architecture", []),
-    tests("EndToEnd", ["JSONText", "Digests"]),
+    tests("EndToEnd", ["Pith", "JSONText", "Digests"]),
   ],
   cxxLanguageStandard: .cxx17
 )

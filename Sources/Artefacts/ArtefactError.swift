@@ -1,6 +1,6 @@
 import Weights
 
-/// What can be wrong with an artefact. Every case names the file.
+/// What can be wrong with an artefact; every case names the file.
 public enum ArtefactError: Error, Sendable {
   case notAnArtefact(path: String)
   case newerVersion(path: String, found: Int, known: Int)

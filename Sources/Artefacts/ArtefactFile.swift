@@ -117,12 +117,14 @@ public final class ArtefactFile: Sendable {
     guard let description = file.tensors.first(where: { $0.name == dataset.path }) else {
       throw ArtefactError.noSuchTensor(path: path, name: dataset.path)
     }
-    let bytes = try file.mapped(description) ?? {
-      let bytes = try Bytes(count: description.byteCount) { target in
-        try file.read(description, rows: 0..<description.shape.rows, into: target)
-      }
-      return bytes
-    }()
+    let bytes =
+      try file.mapped(description)
+      ?? {
+        let bytes = try Bytes(count: description.byteCount) { target in
+          try file.read(description, rows: 0..<description.shape.rows, into: target)
+        }
+        return bytes
+      }()
     return try Tensor(dtype: dataset.dtype, shape: dataset.shape, bytes: bytes)
   }
 }

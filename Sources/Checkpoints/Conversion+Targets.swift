@@ -33,7 +33,8 @@ extension CheckpointConversion {
   ///   - maximumShardBytes: for a folder.
   ///   - progress: called after each chunk.
   public static func convert(
-    _ source: any TensorSource, toPath target: String, maximumShardBytes: Int = CheckpointWriter.defaultShardBytes,
+    _ source: any TensorSource, toPath target: String,
+    maximumShardBytes: Int = CheckpointWriter.defaultShardBytes,
     progress: (ConversionProgress) throws(CheckpointError) -> Void = { _ in }
   ) throws(CheckpointError) -> ConversionReport {
     var report = ConversionReport()

@@ -32,7 +32,8 @@ struct ConvertCommand: ParsableCommand {
     try OutputCheck.mayWrite(output, force: force, inputs: [input])
     let printer = ProgressPrinter(quiet: false, showsTensors: false)
     let report = try CheckpointConversion.convert(
-      source, toPath: output, maximumShardBytes: shardBytes?.bytes ?? CheckpointWriter.defaultShardBytes
+      source, toPath: output,
+      maximumShardBytes: shardBytes?.bytes ?? CheckpointWriter.defaultShardBytes
     ) { step in
       printer.report(
         .progress(done: step.bytesDone, total: step.bytesTotal, current: step.tensor))

@@ -14,10 +14,13 @@ struct CommonAffixes {
     var tail = Substring(first)
     for name in names.dropFirst() {
       head = head.commonPrefix(with: name)[...]
-      tail = String(String(tail.reversed()).commonPrefix(with: String(name.reversed())).reversed())[...]
+      tail =
+        String(String(tail.reversed()).commonPrefix(with: String(name.reversed())).reversed())[...]
     }
-    let cutHead = head.lastIndex(where: { $0 == "." || $0 == "/" }).map { String(head[...$0]) } ?? ""
-    let cutTail = tail.firstIndex(where: { $0 == "." || $0 == "/" }).map { String(tail[$0...]) } ?? ""
+    let cutHead =
+      head.lastIndex(where: { $0 == "." || $0 == "/" }).map { String(head[...$0]) } ?? ""
+    let cutTail =
+      tail.firstIndex(where: { $0 == "." || $0 == "/" }).map { String(tail[$0...]) } ?? ""
     let shortest = names.map(\.count).min() ?? 0
     guard cutHead.count + cutTail.count >= 4, cutHead.count + cutTail.count < shortest else {
       (prefix, suffix) = ("", "")

@@ -16,7 +16,8 @@ public enum HTMLReport {
     body += "<h2>Where the bytes are</h2>\n"
     body += BarChart.svg(
       bytesByType(record.tensors).map { ($0.type, Double($0.bytes)) },
-      label: "stored bytes by type") { Format.bytes(Int($0)) }
+      label: "stored bytes by type"
+    ) { Format.bytes(Int($0)) }
     body += "<h2>Tensors</h2>\n" + table(record.tensors)
     if !record.warnings.isEmpty {
       body += "<h2>Warnings</h2>\n<ul>\n"

@@ -16,7 +16,8 @@ public enum PlanReport {
         ? "\(Format.bytes(tensor.sourceBytes)) → \(Format.bytes(tensor.storedBytes))"
         : Format.bytes(tensor.storedBytes)
       table.add([
-        names.inner(of: tensor.name), tensor.shape.map(String.init).joined(separator: "×"), type, size,
+        names.inner(of: tensor.name), tensor.shape.map(String.init).joined(separator: "×"), type,
+        size,
         (tensor.compressed ? tensor.notes : [tensor.reason]).joined(separator: "; "),
       ])
     }

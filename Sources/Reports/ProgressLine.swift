@@ -12,7 +12,8 @@ public struct ProgressLine: Sendable {
     done: Int, total: Int, current: String, now: ContinuousClock.Instant = .now, width: Int = 80
   ) -> String {
     let share = total > 0 ? min(1, Double(done) / Double(total)) : 1
-    let elapsed = Double((now - start).components.seconds)
+    let elapsed =
+      Double((now - start).components.seconds)
       + Double((now - start).components.attoseconds) * 1e-18
     var text = "\(Format.fixed(share * 100, 0))%  \(Format.duration(elapsed))"
     if share >= 0.05, share < 1 {

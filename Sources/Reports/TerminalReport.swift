@@ -7,7 +7,8 @@ public enum TerminalReport {
     let digits = String(total).count
     let number = String(tensor.index + 1)
     let index = String(repeating: " ", count: max(0, digits - number.count)) + number
-    let shape = tensor.shape.isEmpty ? "scalar" : tensor.shape.map(String.init).joined(separator: "×")
+    let shape =
+      tensor.shape.isEmpty ? "scalar" : tensor.shape.map(String.init).joined(separator: "×")
     var line = "[\(index)/\(total)] \(tensor.name)  \(shape)  "
     if tensor.compressed {
       line += "\(tensor.sourceType) → \(tensor.storedType)  "

@@ -1,5 +1,6 @@
 import Foundation
 import Kernels
+import Tensors
 
 /// Sums over pairs of an original and an approximation, from which the error metrics follow.
 ///
@@ -46,6 +47,17 @@ public struct ErrorSums: Sendable, Hashable {
     var sums = PithErrorSums()
     pith_error_sums(original.baseAddress, approximation.baseAddress, original.count, &sums)
     self.init(sums)
+  }
+
+  /// The sums over two matrices of one shape.
+  public static func comparing(
+    _ original: Matrix<Float>, _ approximation: Matrix<Float>
+  ) -> ErrorSums {
+    original.values.withUnsafeBufferPointer { left in
+      approximation.values.withUnsafeBufferPointer { right in
+        ErrorSums(original: left, approximation: right)
+      }
+    }
   }
 
   /// Adds the sums of further pairs.

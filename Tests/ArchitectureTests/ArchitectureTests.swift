@@ -43,7 +43,8 @@ import Testing
   /// The check has power: each kind of wrong arrow is found.
   @Test func wrongArrowsAreFound() {
     let floors = ["Low": 1, "Middle": 2, "High": 3]
-    func violations(_ dependencies: [String: Set<String>], _ imports: [String: Set<String>]) -> Int {
+    func violations(_ dependencies: [String: Set<String>], _ imports: [String: Set<String>]) -> Int
+    {
       RoomRules.violations(floors: floors, dependencies: dependencies, imports: imports).count
     }
     let good: [String: Set<String>] = ["Low": [], "Middle": ["Low"], "High": ["Middle"]]

@@ -6,7 +6,8 @@ enum RoomRules {
     for line in page.split(separator: "\n") where line.hasPrefix("| ") {
       let cells = line.split(separator: "|", omittingEmptySubsequences: true)
       guard cells.count >= 2, let floor = Int(cells[0].trimmed) else { continue }
-      for name in cells[1].split(separator: "`") where name.allSatisfy({ $0.isLetter || $0.isNumber }) {
+      for name in cells[1].split(separator: "`")
+      where name.allSatisfy({ $0.isLetter || $0.isNumber }) {
         result[String(name)] = floor
       }
     }
@@ -32,7 +33,11 @@ enum RoomRules {
   static func imports(of source: String) -> Set<String> {
     var result: Set<String> = []
     for line in source.split(separator: "\n") {
-      guard let match = line.firstMatch(of: /^\s*(?:@\w+\s+)*(?:public |internal |private )?import (?:struct |enum |class |func )?(\w+)/)
+      guard
+        let match = line.firstMatch(
+          of:
+            /^\s*(?:@\w+\s+)*(?:public |internal |private )?import (?:struct |enum |class |func )?(\w+)/
+        )
       else { continue }
       result.insert(String(match.1))
     }

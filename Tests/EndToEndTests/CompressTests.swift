@@ -44,7 +44,8 @@ import Testing
         #expect(during["name"] == after["name"])
         guard let expected = during["error"]?["relative_frobenius"]?.double else { continue }
         let found = after["error"]?["relative_frobenius"]?.double ?? -1
-        #expect(abs(found - expected) <= 1e-6 * max(expected, 1e-6), "\(during["name"]?.string ?? "")")
+        #expect(
+          abs(found - expected) <= 1e-6 * max(expected, 1e-6), "\(during["name"]?.string ?? "")")
       }
       #expect(!FileManager.default.fileExists(atPath: output + ".pith-work"))
     }

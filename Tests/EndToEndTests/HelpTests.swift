@@ -20,8 +20,11 @@ import Testing
   }
 
   @Test(arguments: [
-    [], ["compress"], ["compres"], ["plan", "--preset", "w4"], ["compress", "--preset", "w99",
-      "--model", "x", "--output", "y"], ["inspect"],
+    [], ["compress"], ["compres"], ["plan", "--preset", "w4"],
+    [
+      "compress", "--preset", "w99",
+      "--model", "x", "--output", "y",
+    ], ["inspect"],
   ])
   func wrongUsageExitsWithTwo(_ arguments: [String]) throws {
     let run = try Program.run(arguments)

@@ -86,7 +86,8 @@ enum Golden {
       try FileManager.default.createDirectory(
         atPath: SharedFiles.fixture("golden"), withIntermediateDirectories: true)
       try text.write(toFile: path, atomically: true, encoding: .utf8)
-      Issue.record("recorded \(name); run again without PITH_RECORD", sourceLocation: sourceLocation)
+      Issue.record(
+        "recorded \(name); run again without PITH_RECORD", sourceLocation: sourceLocation)
       return
     }
     let expected = try String(contentsOfFile: path, encoding: .utf8)

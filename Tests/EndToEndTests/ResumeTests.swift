@@ -5,7 +5,9 @@ import Testing
 /// Kills at random moments, each followed by --resume: the same bytes as a run in peace.
 @Suite(.serialized) struct ResumeTests {
   /// Twenty matrices with a decomposition each: a run that lasts long enough to be hit.
-  private func arguments(_ folder: String, _ output: String, recipe: String = "w4-rtn-svd") -> [String] {
+  private func arguments(_ folder: String, _ output: String, recipe: String = "w4-rtn-svd")
+    -> [String]
+  {
     [
       "compress", CompressTests.recipe(recipe), "--model", folder + "/model.safetensors",
       "--output", output, "--workers", "2",
@@ -14,7 +16,8 @@ import Testing
 
   @Test func killedRunsResumeToTheSameBytes() throws {
     try SharedFiles.withTemporaryFolder { folder in
-      try RandomModel.write(to: folder + "/model.safetensors", matrices: 20, rows: 512, columns: 256)
+      try RandomModel.write(
+        to: folder + "/model.safetensors", matrices: 20, rows: 512, columns: 256)
       let peaceful = folder + "/peaceful.h5"
       let clock = ContinuousClock.now
       #expect(try Program.run(arguments(folder, peaceful)).status == 0)
@@ -28,8 +31,9 @@ import Testing
         let running = try Program.start(arguments(folder, output) + ["--force"])
         let share = Double.random(in: 0...1, using: &generator)
         Thread.sleep(
-          forTimeInterval: share * (Double(length.components.seconds)
-            + Double(length.components.attoseconds) * 1e-18))
+          forTimeInterval: share
+            * (Double(length.components.seconds)
+              + Double(length.components.attoseconds) * 1e-18))
         if running.process.isRunning { Foundation.kill(running.process.processIdentifier, SIGKILL) }
         let result = try running.wait()
         if result.wasSignalled {
@@ -48,7 +52,8 @@ import Testing
   @Test func aChangedRecipeIsRefusedAndNamed() throws {
     try SharedFiles.withTemporaryFolder { folder in
       let output = folder + "/out.h5"
-      try RandomModel.write(to: folder + "/model.safetensors", matrices: 20, rows: 512, columns: 256)
+      try RandomModel.write(
+        to: folder + "/model.safetensors", matrices: 20, rows: 512, columns: 256)
       try Self.leaveUnfinishedRun(output, arguments(folder, output))
       let refused = try Program.run(arguments(folder, output, recipe: "w8-rtn") + ["--resume"])
       #expect(refused.status == 2)
@@ -63,7 +68,8 @@ import Testing
   @Test func aTornJournalLineIsPassedOver() throws {
     try SharedFiles.withTemporaryFolder { folder in
       let output = folder + "/out.h5"
-      try RandomModel.write(to: folder + "/model.safetensors", matrices: 20, rows: 512, columns: 256)
+      try RandomModel.write(
+        to: folder + "/model.safetensors", matrices: 20, rows: 512, columns: 256)
       try Self.leaveUnfinishedRun(output, arguments(folder, output))
       let journal = output + ".pith-work/journal.jsonl"
       let handle = try #require(FileHandle(forWritingAtPath: journal))

@@ -29,7 +29,8 @@ final class BenchmarkContext {
     let rows = mebibytes << 20 / (tensors * columns * 4)
     let names = (0..<tensors).map { "model.layers.\($0).mlp.up_proj.weight" }
     let output = try CheckpointWriter.open(
-      path: path, tensors: names.map {
+      path: path,
+      tensors: names.map {
         TensorDescription(name: $0, dtype: .f32, shape: Shape([rows, columns]), storage: .empty)
       },
       metadata: CheckpointMetadata())
@@ -77,7 +78,7 @@ struct Measured {
 
   /// The median of a figure over several runs, after one that does not count.
   static func median(
-    of runs: Int = 5, _ figure: KeyPath<Measured, Double> = \.wall, _ command: [String]
+    _ command: [String], of figure: KeyPath<Measured, Double> = \.wall, runs: Int = 5
   ) throws -> Double {
     _ = try run(command)
     let values = try (0..<runs).map { _ in try run(command)[keyPath: figure] }.sorted()

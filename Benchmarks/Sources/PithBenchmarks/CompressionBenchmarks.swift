@@ -5,14 +5,14 @@ import Pith
 enum CompressionBenchmarks {
   static func run(_ context: BenchmarkContext) throws {
     let recipe = context.folder + "/rtn.yaml"
-    try ReplacementFile.write(
-      """
+    let text = """
       version: 1
       name: bench
       stages:
         - quantize: {method: rtn, bits: 4, group: 128, clip: none}
 
-      """, to: recipe)
+      """
+    try ReplacementFile.write(Array(text.utf8), to: recipe)
     let model = try context.model(mebibytes: 1024, tensors: 32)
     func command(_ extra: [String], model: String) -> [String] {
       [

@@ -26,7 +26,8 @@ extension CheckpointListing {
 extension CheckpointListing.Statistics {
   init(_ statistics: TensorStatistics) {
     self.init(
-      minimum: statistics.minimum ?? .nan, maximum: statistics.maximum ?? .nan, mean: statistics.mean,
+      minimum: statistics.minimum ?? .nan, maximum: statistics.maximum ?? .nan,
+      mean: statistics.mean,
       standardDeviation: statistics.standardDeviation, zeroFraction: statistics.zeroFraction,
       nonFiniteCount: statistics.nonFiniteCount)
   }

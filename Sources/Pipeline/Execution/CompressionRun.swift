@@ -46,7 +46,8 @@ public enum CompressionRun {
     report(.assembling(bytes: plan.forecast.storedBytes))
     try ArtefactWriter.assemble(
       header: header(plan, tool: tool, outcome), entries: entries, target: target.output,
-      workPath: folder.assemblyPath, durable: plan.options.durable, pool: WorkerPool(workers: plan.options.workers))
+      workPath: folder.assemblyPath, durable: plan.options.durable,
+      pool: WorkerPool(workers: plan.options.workers))
     folder.remove()
 
     var record = RunRecord(
@@ -117,6 +118,7 @@ public enum CompressionRun {
     do {
       let outcome = try pool.map(plan.tensors.count) { index in
         if let taken = before[index] {
+          events.advanced(by: taken.record.sourceBytes, of: taken.record.name)
           events.finished(taken.record)
           return taken
         }
@@ -125,7 +127,7 @@ public enum CompressionRun {
         }
         let planned = plan.tensors[index]
         return try ledger.withReservation(planned.peakBytes) {
-          let tensor = try finish(planned, plan, folder, journal, interruption)
+          let tensor = try finish(planned, plan, folder, journal, interruption, events)
           events.finished(tensor.record)
           return tensor
         }
@@ -141,13 +143,14 @@ public enum CompressionRun {
 
   private static func finish(
     _ planned: PlannedTensor, _ plan: Plan, _ folder: WorkFolder, _ journal: Journal,
-    _ interruption: Interruption
+    _ interruption: Interruption, _ events: OrderedEvents
   ) throws -> FinishedTensor {
     let start = ContinuousClock.now
     let part = try PartFile(path: folder.partPath(index: planned.index))
     let job = TensorJob(
       planned: planned, source: plan.source, part: part, hashing: plan.options.hashing,
-      interruption: interruption, workFolder: folder.path)
+      interruption: interruption, workFolder: folder.path,
+      advance: { events.advanced(by: $0, of: planned.tensor.name) })
     let outcome: TensorJob.Outcome
     do {
       outcome = try job.run()
@@ -184,7 +187,8 @@ public enum CompressionRun {
     }
     return ArtefactHeader(
       toolVersion: tool.version, configuration: plan.source.metadata.configuration,
-      companions: companions, recipeName: plan.recipe.name, recipe: plan.recipe.canonicalJSON.text(.canonical),
+      companions: companions, recipeName: plan.recipe.name,
+      recipe: plan.recipe.canonicalJSON.text(.canonical),
       recipeHash: plan.recipe.hash, sourceFormat: plan.source.format,
       sourceMetadata: plan.source.metadata.strings, sourceHashes: hashes, seed: plan.recipe.seed,
       fingerprint: tool.fingerprint)

@@ -18,8 +18,9 @@ public enum Planner {
     let unmatched = recipe.unmatchedSelectors(names: names)
     guard unmatched.isEmpty else { throw .unmatchedSelectors(unmatched) }
     var planned: [PlannedTensor] = []
+    let classifier = TensorClassifier(source)
     for (index, tensor) in source.tensors.enumerated() {
-      let decision = try decide(tensor, recipe)
+      let decision = try decide(tensor, classifier.kind(of: tensor), recipe)
       planned.append(forecast(tensor, decision, index: index, options))
     }
     var forecast = Forecast(planned, options)
@@ -39,16 +40,16 @@ public enum Planner {
 
   /// What happens to one tensor.
   static func decide(
-    _ tensor: TensorDescription, _ recipe: Recipe
+    _ tensor: TensorDescription, _ kind: TensorClassifier.Kind, _ recipe: Recipe
   ) throws(PipelineError) -> TensorDecision {
     // A tensor whose bytes are another's is stored once, as the first of them: ties come free.
     if let first = tensor.sharesStorageWith { return .tied(to: first) }
     let selection = recipe.selection(of: tensor.name)
     let view: WeightView
-    switch TensorClassifier.kind(of: tensor) {
+    switch kind {
     case .left(let reason): return .leave(reason)
     case .leftUnlessTargeted(let reason, let possible):
-      guard case .targeted = selection, reason != .unknownLayout else { return .leave(reason) }
+      guard case .targeted = selection else { return .leave(reason) }
       view = possible
     case .weight(let possible):
       view = possible
