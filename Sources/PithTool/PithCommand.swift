@@ -27,7 +27,7 @@ struct PithCommand: ParsableCommand {
     subcommands: [
       InspectCommand.self, ConvertCommand.self, PlanCommand.self, CompressCommand.self,
       ValidateCommand.self, VerifyCommand.self, DecompressCommand.self, RecipeCommand.self,
-      EvaluateCommand.self, GenerateCommand.self,
+      EvaluateCommand.self, CompareCommand.self, CalibrateCommand.self, GenerateCommand.self,
     ])
 }
 
