@@ -38,7 +38,7 @@ enum ExitStatus: Int32 {
     case CheckpointError.diskFull: .outOfResource
     case is CheckpointError: .badInput
     case is ArtefactError, is WeightsError, is TensorsError, is LinearAlgebraError: .badInput
-    case let error as TextError: status(of: error)
+    case let error as TextError: textStatus(of: error)
     case ModelError.badSampling, EvaluationError.tooFewModels,
       EvaluationError.tokenFileNeedsNoWindows:
       .usage
@@ -49,7 +49,7 @@ enum ExitStatus: Int32 {
     }
   }
 
-  private static func status(of error: TextError) -> ExitStatus {
+  private static func textStatus(of error: TextError) -> ExitStatus {
     switch error {
     case .badWindow, .templateWithoutSlot, .templateWithoutOptions, .templateWithTwoOptionLists,
       .templateEmptySlot, .templateUnbalanced, .templateEmptyOption, .templateRepeatedOption,
