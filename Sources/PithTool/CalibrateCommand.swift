@@ -12,6 +12,7 @@ struct CalibrateCommand: ParsableCommand {
       states are in memory, the states only up to half of --memory. The file's format is \
       docs/statistics-format.md; other programs can write it.
 
+        pith calibrate gather --help                 the options
         pith calibrate --model model/ --output stats.h5
         pith calibrate --model model/ --data text.txt --output stats.h5
         pith calibrate merge a.h5 b.h5 --output both.h5
