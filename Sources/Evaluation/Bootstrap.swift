@@ -45,8 +45,10 @@ public struct Bootstrap: Sendable {
     }
   }
 
-  /// Quantiles of tokens' values in every replicate: the least value that at least the fraction q
-  /// of the tokens do not exceed. One walk through the sorted values serves all quantiles.
+  /// Quantiles of tokens' values in every replicate.
+  ///
+  /// A quantile is the least value that at least the fraction q of the tokens do not exceed. One
+  /// walk through the sorted values serves all quantiles.
   ///
   /// - Parameters:
   ///   - offsets: where each window's values start, and the end of the last.

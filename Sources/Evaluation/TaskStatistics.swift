@@ -12,7 +12,9 @@ public struct Proportion: Sendable, Hashable {
 
   public var value: Double { count == 0 ? .nan : Double(hits) / Double(count) }
 
-  /// Wilson's 95 % interval (J. Am. Stat. Assoc. 22, 1927), which stays within 0…1.
+  /// Wilson's 95 % interval, which stays within 0…1.
+  ///
+  /// E. B. Wilson, J. Am. Stat. Assoc. 22, 1927.
   public var interval: ClosedRange<Double> {
     guard count > 0 else { return 0...1 }
     let z = 1.959963984540054
