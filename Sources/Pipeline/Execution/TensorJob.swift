@@ -97,11 +97,12 @@ struct TensorJob {
       FloatConversion.decode(UnsafeRawBufferPointer(raw), as: tensor.dtype, into: target)
       $1 = tensor.shape.elementCount
     }
-    if let index = FloatConversion.firstNonFinite(UnsafeRawBufferPointer(raw), as: tensor.dtype) {
-      throw nonFinite(at: index)
-    }
+    // Looked for in what was decoded: a finite f64 may be too large for the f32 of the stages.
+    let index = values.withUnsafeBytes { FloatConversion.firstNonFinite($0, as: .f32) }
+    if let index { throw nonFinite(at: index) }
     let original = compression.view.matrix(from: values)
-    let weight = try StageRunner.run(original, compression, pool: .serial)
+    let weight = try StageRunner.run(
+      original, compression, sourceType: tensor.dtype, pool: .serial)
     guard !interruption.isRequested else { throw PipelineError.interrupted(folder: workFolder) }
     let encoded = weight.encodedParts()
     var datasets: [ArtefactDataset] = []
