@@ -87,7 +87,7 @@ struct TensorJob {
     return Outcome(content: .tensor(dataset), sourceHash: hash, notes: [])
   }
 
-  private func compressWhole(_ compression: TensorDecision.Compression) throws -> Outcome {
+  func compressWhole(_ compression: TensorDecision.Compression) throws -> Outcome {
     let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: tensor.byteCount, alignment: 64)
     defer { raw.deallocate() }
     try source.read(tensor, rows: 0..<tensor.shape.rows, into: raw)
