@@ -28,7 +28,8 @@ import Testing
         attributes: [
           "i": .int(.max), "d": .double(0.1), "s": .string("\"\\\u{0}é"),
           "I": .ints([1, -2, .min]),
-          "D": .doubles([1, 0.1, .leastNonzeroMagnitude, -0.0]), "S": .strings(["", "a"]), "E": .ints([]),
+          "D": .doubles([1, 0.1, .leastNonzeroMagnitude, -0.0]), "S": .strings(["", "a"]),
+          "E": .ints([]),
           "one": .double(1),
         ],
         datasets: [

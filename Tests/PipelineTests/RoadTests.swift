@@ -74,7 +74,8 @@ import Weights
       try SharedFiles.withTemporaryFolder { folder in
         let source = try CheckpointOpener.open(SharedFiles.fixture("keras/" + file))
         let plan = try Sample.plan(
-          try Sample.recipe("  - quantize: {method: rtn, bits: 8, group: channel, scales: f32, clip: none}"),
+          try Sample.recipe(
+            "  - quantize: {method: rtn, bits: 8, group: channel, scales: f32, clip: none}"),
           source)
         try RunTests.run(plan, folder)
         let artefact = try ArtefactFile(path: folder + "/out.h5")
