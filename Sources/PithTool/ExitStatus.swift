@@ -65,10 +65,10 @@ enum ExitStatus: Int32 {
       .outputExists, .outputIsModel, .unfinishedRun, .nothingToResume, .changedSinceJournal,
       .workFolderBusy:
       .usage
-    case .memoryTooSmall, .diskTooSmall: .outOfResource
+    case .memoryTooSmall, .diskTooSmall, .diskFull: .outOfResource
     case .interrupted: .stopped
-    case .file(_, let reason): reason.contains("--resume") ? .outOfResource : .badInput
-    case .damagedJournal, .nonFinite, .stage, .shapeMismatch, .tensorMissing: .badInput
+    case .file, .damagedJournal, .nonFinite, .stage, .shapeMismatch, .valuesDiffer, .tensorMissing:
+      .badInput
     }
   }
 }
