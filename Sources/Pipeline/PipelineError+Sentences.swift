@@ -39,6 +39,8 @@ extension PipelineError: CustomStringConvertible {
         + "never does: repair the checkpoint"
     case .stage(let file, let tensor, let reason):
       "'\(file)': tensor '\(tensor)': \(reason)"
+    case .diskFull(let path, let reason):
+      "'\(path)': \(reason); make room and go on with --resume"
     case .file(let path, let reason): "'\(path)': \(reason)"
     case .interrupted(let folder):
       "stopped safely; the finished tensors are in '\(folder)': the same command with --resume "
@@ -46,9 +48,12 @@ extension PipelineError: CustomStringConvertible {
     case .shapeMismatch(let tensor, let artefact, let model, let path):
       "tensor '\(tensor)' is \(artefact) in the artefact and \(model) in '\(path)'; validate "
         + "against the model that the artefact was made from"
+    case .valuesDiffer(let tensor, let path):
+      "tensor '\(tensor)' is stored as it is, and not as '\(path)' has it; validate against the "
+        + "model that the artefact was made from"
     case .tensorMissing(let tensor, let path):
-      "'\(path)' has no tensor '\(tensor)', which the artefact holds; validate against the model "
-        + "that the artefact was made from"
+      "'\(path)' has no tensor '\(tensor)', which the other holds; validate against the model that "
+        + "the artefact was made from"
     }
   }
 

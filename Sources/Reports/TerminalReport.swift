@@ -86,6 +86,13 @@ public enum TerminalReport {
         + "max |Δ| \(Format.significant(error.maximumAbsolute, 3)), "
         + "cosine \(Format.fixed(error.cosine, 6))\n"
     }
+    let dense = record.tensors.filter { !$0.compressed }
+    if !dense.isEmpty {
+      let different = dense.filter { $0.error != nil }.count
+      let bytes = Format.bytes(dense.reduce(0) { $0 + $1.storedBytes })
+      text += "dense: \(dense.count) tensors as they were, \(bytes), "
+      text += different == 0 ? "all the same as the model's\n" : "\(different) not the model's\n"
+    }
     text +=
       "size:  \(Format.fixed(totals.compressedBitsPerWeight, 3)) bits per compressed weight, "
       + "\(Format.fixed(totals.fileBitsPerWeight, 3)) over the whole file,\n"

@@ -78,7 +78,7 @@ extension TensorRecord {
 }
 
 extension WeightError {
-  /// The figures as JSON; an infinite signal-to-noise ratio is null, as JSON has no infinity.
+  /// The figures as JSON; what is infinite is null, as JSON has no infinity.
   public var json: JSONValue {
     [
       "relative_frobenius": JSONValue(relativeFrobenius),

@@ -95,6 +95,13 @@ public struct TensorRecord: Sendable, Hashable {
   }
 }
 
+extension TensorRecord {
+  /// How many times smaller it became; nil for a tensor that is stored elsewhere.
+  public var ratio: Double? {
+    storedBytes == 0 ? nil : Double(sourceBytes) / Double(storedBytes)
+  }
+}
+
 /// How far a compressed weight lies from the original, over all its elements.
 public struct WeightError: Sendable, Hashable {
   /// ‖W − Ŵ‖_F / ‖W‖_F.

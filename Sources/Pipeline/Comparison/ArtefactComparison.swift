@@ -16,6 +16,10 @@ public enum ArtefactComparison {
     let clock = ContinuousClock.now
     let names = artefact.names
     let byName = Dictionary(model.tensors.map { ($0.name, $0) }) { first, _ in first }
+    let stored = Set(names)
+    if let extra = model.tensors.first(where: { !stored.contains($0.name) }) {
+      throw PipelineError.tensorMissing(tensor: extra.name, path: artefact.path)
+    }
     let totalBytes = model.tensors.reduce(0) { $0 + $1.byteCount }
     let events = OrderedEvents(total: names.count, totalBytes: totalBytes, report: report)
     let pool = WorkerPool(workers: workers)
@@ -60,14 +64,22 @@ public enum ArtefactComparison {
         tensor: name, artefact: stored.sourceShape.dimensions, model: tensor.shape.dimensions,
         path: model.path)
     }
-    var sums: ErrorSums?
-    if case .weight(let weight) = stored.kind {
+    let sums: ErrorSums?
+    var reason = stored.tiedTo.map { "tied to \($0)" } ?? "stored"
+    let isCompressed: Bool
+    switch stored.kind {
+    case .weight(let weight):
+      isCompressed = true
       sums = try DenseComparison.sums(of: weight, against: tensor, in: model)
+    case .tensor(let values):
+      isCompressed = false
+      sums = try DenseComparison.sums(of: values, against: tensor, in: model)
+      reason = sums == nil ? "the same as the model's" : "not the same as the model's"
     }
     let record = TensorRecord(
       index: index, name: name, shape: tensor.shape.dimensions, sourceType: tensor.dtype.rawValue,
-      storedType: stored.typeName, reason: stored.tiedTo.map { "tied to \($0)" } ?? "stored",
-      compressed: sums != nil, elements: tensor.shape.elementCount, sourceBytes: tensor.byteCount,
+      storedType: stored.typeName, reason: reason,
+      compressed: isCompressed, elements: tensor.shape.elementCount, sourceBytes: tensor.byteCount,
       storedBytes: stored.tiedTo == nil ? stored.byteCount : 0, error: sums.map(WeightError.init),
       seconds: (ContinuousClock.now - start).inSeconds)
     return (record, sums)
@@ -102,6 +114,49 @@ enum DenseComparison {
       }
     }
     return sums
+  }
+
+  /// The error of a tensor that is stored as it is; nil when its values are the model's.
+  ///
+  /// - Throws: `PipelineError.valuesDiffer` for other values of a type that has no error to measure.
+  static func sums(
+    of stored: Tensor, against tensor: TensorDescription, in model: any TensorSource
+  ) throws -> ErrorSums? {
+    var isSame = stored.dtype == tensor.dtype
+    var sums = ErrorSums()
+    let step = max(1, (4 << 20) / max(1, tensor.shape.rowElementCount * 4))
+    let rowBytes = tensor.shape.rowElementCount * stored.dtype.bytes
+    for first in stride(from: 0, to: tensor.shape.rows, by: step) {
+      let rows = first..<min(first + step, tensor.shape.rows)
+      let original = try Bytes(count: rows.count * tensor.rowByteCount) { target in
+        try model.read(tensor, rows: rows, into: target)
+      }
+      let piece = UnsafeRawBufferPointer(
+        rebasing: stored.bytes.buffer[rows.lowerBound * rowBytes..<rows.upperBound * rowBytes])
+      if stored.dtype == tensor.dtype {
+        isSame = original.withBuffer { $0.elementsEqual(piece) } && isSame
+      }
+      guard stored.dtype.isFloatingPoint, tensor.dtype.isFloatingPoint else { continue }
+      let count = rows.count * tensor.shape.rowElementCount
+      func floats(_ bytes: UnsafeRawBufferPointer, _ dtype: DType) -> [Float] {
+        [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+          FloatConversion.decode(bytes, as: dtype, into: .init(rebasing: buffer[0..<count]))
+          initialized = count
+        }
+      }
+      let left = original.withBuffer { floats($0, tensor.dtype) }
+      let right = floats(piece, stored.dtype)
+      left.withUnsafeBufferPointer { left in
+        right.withUnsafeBufferPointer { sums += ErrorSums(original: left, approximation: $0) }
+      }
+    }
+    withExtendedLifetime(stored) {}
+    if isSame { return nil }
+    guard stored.dtype.isFloatingPoint, tensor.dtype.isFloatingPoint else {
+      throw PipelineError.valuesDiffer(tensor: tensor.name, path: model.path)
+    }
+    // Another type for the same numbers is no difference.
+    return sums.squaredError == 0 ? nil : sums
   }
 
   /// Rows of a tensor as f32; all of them when `rows` is nil.

@@ -14,9 +14,10 @@ extension ValidationBounds {
     result += total.missed(
       subject: "total", error: totals.error, bits: totals.compressedBitsPerWeight,
       ratio: totals.ratio)
-    for tensor in record.tensors where tensor.compressed {
+    for tensor in record.tensors where tensor.error != nil {
       result += tensors.missed(
-        subject: tensor.name, error: tensor.error, bits: tensor.bitsPerWeight, ratio: nil)
+        subject: tensor.name, error: tensor.error,
+        bits: tensor.compressed ? tensor.bitsPerWeight : nil, ratio: tensor.ratio)
     }
     return result
   }
@@ -24,7 +25,7 @@ extension ValidationBounds {
 
 extension ValidationBounds.Limits {
   fileprivate func missed(
-    subject: String, error: WeightError?, bits: Double, ratio: Double?
+    subject: String, error: WeightError?, bits: Double?, ratio: Double?
   ) -> [String] {
     var result: [String] = []
     func atMost(_ name: String, _ limit: Double?, _ found: Double?) {

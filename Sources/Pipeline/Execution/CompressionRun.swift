@@ -1,6 +1,7 @@
 import Artefacts
 import Checkpoints
 import Foundation
+import LinearAlgebra
 import RunRecords
 import Synchronization
 import Tensors
@@ -37,9 +38,15 @@ public enum CompressionRun {
     let folder = WorkFolder(output: target.output)
     let identity = RunIdentity(plan: plan, tool: tool)
     let (journal, finished) = try openJournal(plan, target, folder, identity)
-    let outcome = try runJobs(
-      plan, folder: folder, journal: journal, finished: finished, interruption: interruption,
-      report: report)
+    let outcome: [FinishedTensor]
+    do {
+      outcome = try runJobs(
+        plan, folder: folder, journal: journal, finished: finished, interruption: interruption,
+        report: report)
+    } catch {
+      cleanUp(folder, after: error)
+      throw error
+    }
     guard !interruption.isRequested else { throw PipelineError.interrupted(folder: folder.path) }
 
     let entries = outcome.map(\.entry)
@@ -70,8 +77,14 @@ public enum CompressionRun {
 
   private static func checkTarget(_ plan: Plan, _ target: Target) throws {
     let output = URL(fileURLWithPath: target.output).resolvingSymlinksInPath().path
-    let model = URL(fileURLWithPath: plan.source.path).resolvingSymlinksInPath().path
-    guard output != model else { throw PipelineError.outputIsModel(target.output) }
+    for file in Set(plan.source.tensors.compactMap(\.storage.file) + [plan.source.path])
+    where URL(fileURLWithPath: file).resolvingSymlinksInPath().path == output {
+      throw PipelineError.outputIsModel(target.output)
+    }
+    guard FileIO.kind(of: target.output) != .folder else {
+      throw PipelineError.file(
+        path: target.output, reason: "a folder of this name is in the way; choose another --output")
+    }
     if FileManager.default.fileExists(atPath: target.output), !target.force, !target.resume {
       throw PipelineError.outputExists(target.output)
     }
@@ -80,10 +93,21 @@ public enum CompressionRun {
       throw PipelineError.file(
         path: target.output, reason: "the folder '\(parent)' does not exist; make it first")
     }
-    let free = FileIO.availableBytes(inFolder: parent)
+    // What an unfinished run holds is part of what this one needs.
+    let free =
+      FileIO.availableBytes(inFolder: parent) + WorkFolder(output: target.output).heldBytes
     guard free >= plan.forecast.diskBytes else {
       throw PipelineError.diskTooSmall(
         needed: plan.forecast.diskBytes, free: free, folder: parent)
+    }
+  }
+
+  /// Removes the work of a run that would fail again in the same way; what is left over from the
+  /// others is there to go on with.
+  private static func cleanUp(_ folder: WorkFolder, after error: any Error) {
+    switch error {
+    case PipelineError.nonFinite, PipelineError.stage: folder.remove()
+    default: break
     }
   }
 
@@ -154,7 +178,7 @@ public enum CompressionRun {
     let outcome: TensorJob.Outcome
     do {
       outcome = try job.run()
-    } catch let error as WeightsError {
+    } catch let error where error is WeightsError || error is LinearAlgebraError {
       throw PipelineError.stage(
         file: plan.source.path, tensor: planned.tensor.name, reason: "\(error)")
     }
@@ -179,18 +203,19 @@ public enum CompressionRun {
   ) -> ArtefactHeader {
     var hashes: [String: String] = [:]
     for tensor in outcome { hashes[tensor.entry.name] = tensor.sourceHash }
-    var companions: [String: String] = [:]
-    for (name, path) in plan.source.metadata.companions where name != "config.json" {
-      if let data = FileManager.default.contents(atPath: path) {
-        companions[name] = String(data: data, encoding: .utf8)
-      }
-    }
     return ArtefactHeader(
       toolVersion: tool.version, configuration: plan.source.metadata.configuration,
-      companions: companions, recipeName: plan.recipe.name,
+      companions: Companions(of: plan.source).texts, recipeName: plan.recipe.name,
       recipe: plan.recipe.canonicalJSON.text(.canonical),
       recipeHash: plan.recipe.hash, sourceFormat: plan.source.format,
       sourceMetadata: plan.source.metadata.strings, sourceHashes: hashes, seed: plan.recipe.seed,
       fingerprint: tool.fingerprint)
+  }
+}
+
+extension TensorStorage {
+  /// The file that the bytes lie in, where it is known.
+  fileprivate var file: String? {
+    if case .contiguous(let file, _) = self { file } else { nil }
   }
 }

@@ -91,7 +91,7 @@ struct TensorJob {
     return Outcome(content: .tensor(dataset), sourceHash: hash, notes: [])
   }
 
-  private func compressWhole(_ compression: TensorDecision.Compression) throws -> Outcome {
+  func compressWhole(_ compression: TensorDecision.Compression) throws -> Outcome {
     let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: tensor.byteCount, alignment: 64)
     defer { raw.deallocate() }
     try source.read(tensor, rows: 0..<tensor.shape.rows, into: raw)
@@ -101,11 +101,12 @@ struct TensorJob {
       FloatConversion.decode(UnsafeRawBufferPointer(raw), as: tensor.dtype, into: target)
       $1 = tensor.shape.elementCount
     }
-    if let index = FloatConversion.firstNonFinite(UnsafeRawBufferPointer(raw), as: tensor.dtype) {
-      throw nonFinite(at: index)
-    }
+    // Looked for in what was decoded: a finite f64 may be too large for the f32 of the stages.
+    let index = values.withUnsafeBytes { FloatConversion.firstNonFinite($0, as: .f32) }
+    if let index { throw nonFinite(at: index) }
     let original = compression.view.matrix(from: values)
-    let weight = try StageRunner.run(original, compression, pool: .serial)
+    let weight = try StageRunner.run(
+      original, compression, sourceType: tensor.dtype, pool: .serial)
     guard !interruption.isRequested else { throw PipelineError.interrupted(folder: workFolder) }
     advance(tensor.byteCount)
     let encoded = weight.encodedParts()

@@ -35,7 +35,7 @@ public enum Planner {
     forecast.peakBytes = min(forecast.peakBytes, limit)
     return Plan(
       recipe: recipe, source: source, tensors: planned, forecast: forecast,
-      warnings: warnings(recipe, planned), options: options)
+      warnings: warnings(recipe, planned) + warnings(of: source), options: options)
   }
 
   /// What happens to one tensor.
@@ -81,13 +81,19 @@ public enum Planner {
       peak = StageForecast.streamingBytes(of: tensor)
       seconds = StageForecast.seconds(of: tensor, nil, hashing: options.hashing)
     case .compress(let compression):
-      stored = StageForecast.storedBytes(of: compression)
+      stored = StageForecast.storedBytes(of: compression, sourceType: tensor.dtype)
       peak = StageForecast.peakBytes(of: tensor, compression)
       seconds = StageForecast.seconds(of: tensor, compression, hashing: options.hashing)
     }
     return PlannedTensor(
       index: index, tensor: tensor, decision: decision, storedBytes: stored, peakBytes: peak,
       seconds: seconds)
+  }
+
+  private static func warnings(of source: any TensorSource) -> [String] {
+    Companions(of: source).leftOut.map {
+      "'\($0)' is no text and is not carried along in the artefact; keep it beside it"
+    }
   }
 
   private static func warnings(_ recipe: Recipe, _ planned: [PlannedTensor]) -> [String] {
