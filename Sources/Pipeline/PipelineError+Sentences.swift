@@ -6,6 +6,18 @@ extension PipelineError: CustomStringConvertible {
     case .strictGroup(let tensor, let requested, let width):
       "group \(requested) does not divide the \(width) inputs of '\(tensor)' and the recipe says "
         + "strict_groups; choose a group that divides, or an override for this tensor"
+    case .statisticsNeeded(let tensor, let rows, let columns):
+      "the recipe calibrates '\(tensor)' (\(rows) × \(columns)) and no statistics were given; gather "
+        + "them with 'pith calibrate' and name the file with --statistics"
+    case .statisticsMissing(let tensor, let rows, let columns, let path):
+      "'\(path)' has no statistics of the input of '\(tensor)' (\(rows) × \(columns)); gather them "
+        + "on this model, or leave the tensor out with 'ignore'"
+    case .statisticsMismatch(let tensor, let rows, let columns, let width, let path):
+      "'\(path)': the statistics of the input of '\(tensor)' have \(width) entries, the weight is "
+        + "\(rows) × \(columns): expected \(columns); they are of another model"
+    case .statisticsWithoutGram(let tensor, let columns, let path):
+      "'\(path)': no Gram matrix for '\(tensor)', only sums; expected \(columns) × \(columns); "
+        + "gather the statistics again"
     case .rankTooLarge(let tensor, let rank, let limit):
       "rank \(rank) is more than '\(tensor)' has (\(limit)); lower it, or override this tensor"
     case .tooManyOutliers(let tensor, let count, let columns):

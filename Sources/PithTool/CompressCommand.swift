@@ -15,6 +15,8 @@ struct CompressCommand: ParsableCommand {
 
   @OptionGroup var modelOptions: ModelOptions
 
+  @OptionGroup var statistics: StatisticsOptions
+
   @Option(name: [.short, .long], help: "The artefact to write.")
   var output: String
 
@@ -39,7 +41,8 @@ struct CompressCommand: ParsableCommand {
     let recipe = try recipe.load()
     let source = try modelOptions.open()
     let plan = try Planner.plan(
-      recipe, for: source, options: options.planOptions(hashing: hash, durable: fsync))
+      recipe, for: source, options: options.planOptions(hashing: hash, durable: fsync),
+      calibration: statistics.load())
     let printer = ProgressPrinter(quiet: options.json)
     if self.recipe.preset != nil, !options.json { print(recipe.yaml) }
     for warning in plan.warnings { StandardError.write("warning: \(warning)") }

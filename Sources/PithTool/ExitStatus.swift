@@ -37,7 +37,9 @@ enum ExitStatus: Int32 {
     case is RecipeErrors: .usage
     case CheckpointError.diskFull: .outOfResource
     case is CheckpointError: .badInput
-    case is ArtefactError, is WeightsError, is TensorsError, is LinearAlgebraError: .badInput
+    case is ArtefactError, is WeightsError, is TensorsError, is LinearAlgebraError,
+      is QuantizationError:
+      .badInput
     case let error as TextError: textStatus(of: error)
     case ModelError.badSampling, EvaluationError.tooFewModels,
       EvaluationError.tokenFileNeedsNoWindows:
@@ -62,12 +64,14 @@ enum ExitStatus: Int32 {
   private static func pipelineStatus(of error: PipelineError) -> ExitStatus {
     switch error {
     case .unmatchedSelectors, .strictGroup, .rankTooLarge, .tooManyOutliers, .patternDoesNotFit,
+      .statisticsNeeded,
       .outputExists, .outputIsModel, .unfinishedRun, .nothingToResume, .changedSinceJournal,
       .workFolderBusy:
       .usage
     case .memoryTooSmall, .diskTooSmall, .diskFull: .outOfResource
     case .interrupted: .stopped
-    case .file, .damagedJournal, .nonFinite, .stage, .shapeMismatch, .valuesDiffer, .tensorMissing:
+    case .file, .statisticsMissing, .statisticsMismatch, .statisticsWithoutGram, .damagedJournal,
+      .nonFinite, .stage, .shapeMismatch, .valuesDiffer, .tensorMissing:
       .badInput
     }
   }

@@ -58,6 +58,16 @@ struct ModelOptions: ParsableArguments {
   }
 }
 
+/// The statistics of calibrated stages.
+struct StatisticsOptions: ParsableArguments {
+  @Option(
+    name: .customLong("statistics"),
+    help: "Statistics of the model's inputs, by 'pith calibrate', for methods such as gptq.")
+  var path: String?
+
+  func load() throws -> CalibrationInput? { try path.map(CalibrationInput.read) }
+}
+
 /// Memory, workers and where JSON goes.
 struct RunOptions: ParsableArguments {
   @Option(help: "The most memory that the run may take, such as 2GiB.")

@@ -2,6 +2,7 @@ import Artefacts
 import Checkpoints
 import Foundation
 import LinearAlgebra
+import Quantization
 import RunRecords
 import Synchronization
 import Tensors
@@ -174,11 +175,15 @@ public enum CompressionRun {
     let job = TensorJob(
       planned: planned, source: plan.source, part: part, hashing: plan.options.hashing,
       interruption: interruption, workFolder: folder.path,
+      statistics: plan.calibration?.input(of: planned.tensor.name),
       advance: { events.advanced(by: $0, of: planned.tensor.name) })
     let outcome: TensorJob.Outcome
     do {
       outcome = try job.run()
-    } catch let error where error is WeightsError || error is LinearAlgebraError {
+    } catch let error
+      where error is WeightsError || error is LinearAlgebraError
+      || error is QuantizationError
+    {
       throw PipelineError.stage(
         file: plan.source.path, tensor: planned.tensor.name, reason: "\(error)")
     }
@@ -208,7 +213,8 @@ public enum CompressionRun {
       companions: Companions(of: plan.source).texts, recipeName: plan.recipe.name,
       recipe: plan.recipe.canonicalJSON.text(.canonical),
       recipeHash: plan.recipe.hash, sourceFormat: plan.source.format,
-      sourceMetadata: plan.source.metadata.strings, sourceHashes: hashes, seed: plan.recipe.seed,
+      sourceMetadata: plan.source.metadata.strings, sourceHashes: hashes,
+      calibrationHash: plan.calibration?.hash, seed: plan.recipe.seed,
       fingerprint: tool.fingerprint)
   }
 }

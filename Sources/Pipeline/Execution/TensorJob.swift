@@ -1,3 +1,4 @@
+import Architectures
 import Artefacts
 import Checkpoints
 import Digests
@@ -17,6 +18,8 @@ struct TensorJob {
   let hashing: Bool
   let interruption: Interruption
   let workFolder: String
+  /// Of the input that the weight multiplies, for calibrated stages.
+  var statistics: InputStatistics?
   /// Told how many bytes of the source are done, piece by piece.
   let advance: (Int) -> Void
 
@@ -105,8 +108,10 @@ struct TensorJob {
     let index = values.withUnsafeBytes { FloatConversion.firstNonFinite($0, as: .f32) }
     if let index { throw nonFinite(at: index) }
     let original = compression.view.matrix(from: values)
+    var notes = compression.notes
     let weight = try StageRunner.run(
-      original, compression, sourceType: tensor.dtype, pool: .serial)
+      original, compression, sourceType: tensor.dtype, statistics: statistics, pool: .serial,
+      notes: &notes)
     guard !interruption.isRequested else { throw PipelineError.interrupted(folder: workFolder) }
     advance(tensor.byteCount)
     let encoded = weight.encodedParts()
@@ -139,7 +144,7 @@ struct TensorJob {
     }
     return Outcome(
       content: .weight(attributes: attributes(encoded.attributes), datasets: datasets),
-      sourceHash: sourceHash, error: sums, notes: compression.notes)
+      sourceHash: sourceHash, error: sums, notes: notes)
   }
 
   func nonFinite(at index: Int) -> PipelineError {

@@ -30,6 +30,9 @@ extension RunIdentity {
       Fact(what: "the model's file", value: Self.stamp(ofModelAt: plan.source.path)),
       Fact(what: "hashing", value: plan.options.hashing ? "on" : "off"),
     ]
+    if let calibration = plan.calibration {
+      facts.append(Fact(what: "the statistics", value: calibration.hash))
+    }
   }
 
   /// Size and time of last change of a file, or of each file in a folder.

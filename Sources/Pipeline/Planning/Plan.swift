@@ -10,6 +10,8 @@ public struct Plan: Sendable {
   public let forecast: Forecast
   public let warnings: [String]
   public let options: PlanOptions
+  /// What calibrated stages use; nil when the recipe has none, whatever was given.
+  public var calibration: CalibrationInput?
 }
 
 /// What a run may use.

@@ -17,7 +17,7 @@ enum StageForecast {
     var transform = 0
     for stage in compression.stages {
       switch stage {
-      case .quantize(let scheme):
+      case .quantize(let scheme), .gptq(let scheme, _):
         base = quantizedBytes(rows: rows, columns: columns, scheme)
       case .prune:
         mask = rows * ((columns + 7) / 8)
@@ -62,6 +62,12 @@ enum StageForecast {
     for stage in compression.stages {
       // A singular value decomposition holds the matrix, both factors and LAPACK's workspace.
       if case .lowRank = stage { peak = max(peak, tensor.byteCount + 9 * dense) }
+      // The Gram matrix as read and as prepared in f64, with a copy for its order, its damped form
+      // and the refit in f32.
+      if stage.isCalibrated {
+        let width = compression.view.columns
+        peak = max(peak, tensor.byteCount + 7 * dense + 32 * width * width)
+      }
     }
     return peak
   }
@@ -70,6 +76,11 @@ enum StageForecast {
   static func streamingBytes(of tensor: TensorDescription) -> Int {
     let piece = max(TensorJob.pieceBytes, tensor.rowByteCount)
     return 2 * piece + piece * 4 / max(tensor.dtype.bytes, 1) + (1 << 20)
+  }
+
+  /// Memory that is taken for a whole run: the program, and statistics where it uses any.
+  static func residentBytes(_ calibration: CalibrationInput?) -> Int {
+    baseBytes + (calibration?.statistics.byteCount ?? 0)
   }
 
   /// Memory of the program itself and its libraries, before any tensor.
@@ -87,10 +98,14 @@ enum StageForecast {
     let columns = Double(compression.view.columns)
     for stage in compression.stages {
       switch stage {
-      case .quantize(let scheme):
+      case .quantize(let scheme), .gptq(let scheme, _):
         let candidates: Double =
           if case .meanSquare(let steps, _) = scheme.clip { Double(steps) / 2 } else { 1 }
         seconds += rows * columns * 4 / 1.2e9 * candidates
+        // A factor of the Gram matrix, one sweep of the rows and one of the refit.
+        if stage.isCalibrated {
+          seconds += (columns / 3 + 3 * rows) * columns * columns / 40e9
+        }
       case .lowRank: seconds += 16 * rows * columns * min(rows, columns) / 40e9
       case .prune, .outliers, .channelScale: seconds += rows * columns / 2e8
       }

@@ -12,30 +12,36 @@ public enum Planner {
   ///   nothing, groups that the recipe insists on, ranks and patterns that do not fit, a memory
   ///   cap that a tensor's job cannot keep.
   public static func plan(
-    _ recipe: Recipe, for source: any TensorSource, options: PlanOptions
+    _ recipe: Recipe, for source: any TensorSource, options: PlanOptions,
+    calibration: CalibrationInput? = nil
   ) throws(PipelineError) -> Plan {
     let names = source.tensors.map(\.name)
     let unmatched = recipe.unmatchedSelectors(names: names)
     guard unmatched.isEmpty else { throw .unmatchedSelectors(unmatched) }
     var planned: [PlannedTensor] = []
+    var isCalibrated = false
     let classifier = TensorClassifier(source)
     for (index, tensor) in source.tensors.enumerated() {
       let decision = try decide(tensor, classifier.kind(of: tensor), recipe)
+      isCalibrated = try check(tensor, decision, calibration) || isCalibrated
       planned.append(forecast(tensor, decision, index: index, options))
     }
+    let resident = StageForecast.residentBytes(isCalibrated ? calibration : nil)
     var forecast = Forecast(planned, options)
+    forecast.peakBytes += resident - StageForecast.baseBytes
     let limit = options.memoryLimit ?? ProcessMemory.physicalBytes / 5 * 4
     if let largest = planned.max(by: { $0.peakBytes < $1.peakBytes }),
-      largest.peakBytes + StageForecast.baseBytes > limit
+      largest.peakBytes + resident > limit
     {
       throw .memoryTooSmall(
-        needed: largest.peakBytes + StageForecast.baseBytes, limit: limit,
+        needed: largest.peakBytes + resident, limit: limit,
         tensor: largest.tensor.name)
     }
     forecast.peakBytes = min(forecast.peakBytes, limit)
     return Plan(
       recipe: recipe, source: source, tensors: planned, forecast: forecast,
-      warnings: warnings(recipe, planned) + warnings(of: source), options: options)
+      warnings: warnings(recipe, planned) + warnings(of: source), options: options,
+      calibration: isCalibrated ? calibration : nil)
   }
 
   /// What happens to one tensor.
@@ -65,6 +71,21 @@ public enum Planner {
       return .leave(isSkipped ? .skippedByOverride : .noStages)
     }
     return .compress(try StageResolver.resolve(stages, view: view, tensor: tensor.name, recipe))
+  }
+
+  /// Whether a tensor's stages need statistics, after making sure that they are there and fit.
+  private static func check(
+    _ tensor: TensorDescription, _ decision: TensorDecision, _ calibration: CalibrationInput?
+  ) throws(PipelineError) -> Bool {
+    guard case .compress(let compression) = decision,
+      compression.stages.contains(where: \.isCalibrated)
+    else { return false }
+    let view = compression.view
+    guard let calibration else {
+      throw .statisticsNeeded(tensor: tensor.name, rows: view.rows, columns: view.columns)
+    }
+    _ = try calibration.checkedInput(of: tensor.name, view: view)
+    return true
   }
 
   private static func forecast(
@@ -135,6 +156,7 @@ extension Plan {
   /// The memory that running jobs may take together, the program's own share taken off.
   var jobMemory: Int {
     let limit = options.memoryLimit ?? ProcessMemory.physicalBytes / 5 * 4
-    return max(limit - StageForecast.baseBytes, tensors.map(\.peakBytes).max() ?? 0)
+    return max(
+      limit - StageForecast.residentBytes(calibration), tensors.map(\.peakBytes).max() ?? 0)
   }
 }

@@ -1,3 +1,4 @@
+import Quantization
 import Recipes
 import Tensors
 import Weights
@@ -50,12 +51,19 @@ enum StageResolver {
       granularity = fallback.granularity
       if let note = fallback.note { notes.append(note) }
     }
+    if let option = options.foreignOptions.first {
+      throw .stage(
+        file: recipe.file, tensor: tensor, reason: "'\(option)' is an option of method 'gptq' only")
+    }
     do {
-      return .quantize(
-        try IntegerScheme(
-          bits: options.bits, symmetric: options.symmetric, granularity: granularity,
-          scaleType: options.scales.dtype,
-          clip: options.clip == .mse ? .meanSquare() : .none))
+      let scheme = try IntegerScheme(
+        bits: options.bits, symmetric: options.symmetric, granularity: granularity,
+        scaleType: options.scales.dtype,
+        clip: options.clip == .mse ? .meanSquare() : .none)
+      switch options.method {
+      case .rtn: return .quantize(scheme)
+      case .gptq: return .gptq(scheme, GPTQOptions(options))
+      }
     } catch {
       throw .stage(file: recipe.file, tensor: tensor, reason: "\(error)")
     }
@@ -86,6 +94,21 @@ enum StageResolver {
       throw .tooManyOutliers(tensor: tensor, count: count, columns: view.columns)
     }
     return .outliers(count: count, valueType: options.values.dtype)
+  }
+}
+
+extension GPTQOptions {
+  /// The options of a recipe's stage, its absent ones by default.
+  init(_ options: QuantizeOptions) {
+    self.init()
+    if let damping = options.damping { self.damping = damping }
+    if let refit = options.refit { self.refit = refit }
+    switch options.order {
+    case nil: break
+    case .some(.none): order = .none
+    case .activation: order = .activation
+    case .groups: order = .groups
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import Quantization
 import Tensors
 import Weights
 
@@ -45,10 +46,15 @@ public enum TensorDecision: Sendable, Hashable {
 /// A stage with the choices made for one weight.
 public enum ResolvedStage: Sendable, Hashable {
   case quantize(IntegerScheme)
+  /// Calibrated: needs the statistics of the weight's input.
+  case gptq(IntegerScheme, GPTQOptions)
   case prune(PrunePattern)
   case lowRank(of: LowRankSubject, rank: Int, factorType: DType)
   case outliers(count: Int, valueType: DType)
   case channelScale(alpha: Double)
+
+  /// Whether the stage needs the statistics of the weight's input.
+  var isCalibrated: Bool { if case .gptq = self { true } else { false } }
 
   /// Which entries a pruning stage removes.
   public enum PrunePattern: Sendable, Hashable {
@@ -88,7 +94,7 @@ extension ResolvedStage: CustomStringConvertible {
   /// What the stage makes of a weight, as a short type: "int4 g128".
   public var description: String {
     switch self {
-    case .quantize(let scheme):
+    case .quantize(let scheme), .gptq(let scheme, _):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
     case .prune(.fraction(let fraction)):
       "sparse \(Int((fraction * 100).rounded()))%"

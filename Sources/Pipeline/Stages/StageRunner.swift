@@ -1,3 +1,4 @@
+import Architectures
 import LinearAlgebra
 import LowRank
 import Pruning
@@ -13,7 +14,7 @@ extension TensorDecision.Compression {
     let keepsValues = stages.allSatisfy { stage in
       switch stage {
       case .prune, .outliers, .lowRank(of: .error, _, _): true
-      case .quantize, .lowRank, .channelScale: false
+      case .quantize, .gptq, .lowRank, .channelScale: false
       }
     }
     return keepsValues ? source : nil
@@ -42,15 +43,20 @@ enum StageRunner {
   ///   - original: the dense weight, out × in.
   ///   - compression: the stages, resolved for this weight.
   ///   - sourceType: the element type in the checkpoint.
+  ///   - statistics: of the weight's input, for calibrated stages.
+  ///   - notes: what stages have to say is added here.
   static func run(
     _ original: Matrix<Float>, _ compression: TensorDecision.Compression, sourceType: DType,
-    pool: WorkerPool
+    statistics: InputStatistics? = nil, pool: WorkerPool, notes: inout [String]
   ) throws -> CompressedWeight {
     var weight = CompressedWeight.dense(original, view: compression.view)
     for stage in compression.stages {
       switch stage {
       case .quantize(let scheme):
         weight = try RoundToNearest.quantize(weight, scheme: scheme, pool: pool)
+      case .gptq(let scheme, let options):
+        weight = try gptq(
+          weight, scheme, options, statistics: statistics, pool: pool, notes: &notes)
       case .prune(.fraction(let fraction)):
         weight = try MagnitudePruning.prune(weight, sparsity: fraction)
       case .prune(.keeping(let kept, let of)):

@@ -26,6 +26,7 @@ public enum RecipeParser {
     var recipe = Recipe.defaults
     recipe.read(value, owner: "the recipe", complete: true, &sink)
     checkPatches(of: recipe, &sink)
+    checkMethods(of: recipe, &sink)
     guard sink.errorCount == 0 else { throw RecipeErrors(sink.sorted) }
     recipe.file = file
     recipe.warnings = sink.sorted
@@ -49,6 +50,22 @@ public enum RecipeParser {
       ])
     }
     return try parse(bytes: bytes, file: path)
+  }
+
+  /// An option that the chosen method does not know would do nothing, silently.
+  private static func checkMethods(of recipe: Recipe, _ sink: inout DiagnosticSink) {
+    var stages = recipe.stages
+    for override in recipe.overrides {
+      if case .stages(let own) = override.action { stages += own }
+    }
+    for case .quantize(let options) in stages {
+      for name in options.foreignOptions {
+        sink.error(
+          at: options.position,
+          "'\(name)' is an option of method 'gptq'; the method here is '\(options.method.rawValue)'"
+        )
+      }
+    }
   }
 
   /// A patch of a stage that the recipe has nowhere would do nothing, silently.

@@ -5,6 +5,18 @@ public struct QuantizeOptions: Sendable, Hashable {
   public enum Method: String, Sendable, Hashable, CaseIterable {
     /// Round to nearest.
     case rtn
+    /// Inputs rounded one by one, each one's loss made good by those to come; needs statistics.
+    case gptq
+  }
+
+  /// The order in which `gptq` rounds a row's inputs.
+  public enum Order: String, Sendable, Hashable, CaseIterable {
+    /// As they lie.
+    case none
+    /// The loudest first, on grids fitted before.
+    case activation
+    /// Groups by their loudest input, the loudest first within each.
+    case groups
   }
 
   /// How a group's range is chosen.
@@ -30,11 +42,19 @@ public struct QuantizeOptions: Sendable, Hashable {
   public var symmetric: Bool
   public var clip: Clip
   public var scales: FloatFormat
+  /// Only with `gptq`: what is added to the Gram matrix's diagonal, relative to its mean; nil is
+  /// the default.
+  public var damping: Double?
+  /// Only with `gptq`; nil is the default.
+  public var order: Order?
+  /// Only with `gptq`: whether scales are fitted to the codes at the end; nil is the default.
+  public var refit: Bool?
   @Incidental public var position: SourcePosition
 
   public init(
     method: Method = .rtn, bits: Int = 4, group: Group = .inputs(128), symmetric: Bool = true,
-    clip: Clip = .mse, scales: FloatFormat = .f16, position: SourcePosition = .none
+    clip: Clip = .mse, scales: FloatFormat = .f16, damping: Double? = nil, order: Order? = nil,
+    refit: Bool? = nil, position: SourcePosition = .none
   ) {
     self.method = method
     self.bits = bits
@@ -42,7 +62,18 @@ public struct QuantizeOptions: Sendable, Hashable {
     self.symmetric = symmetric
     self.clip = clip
     self.scales = scales
+    self.damping = damping
+    self.order = order
+    self.refit = refit
     self.position = position
+  }
+
+  /// The options given here that the method does not know.
+  public var foreignOptions: [String] {
+    guard method != .gptq else { return [] }
+    return [
+      damping.map { _ in "damping" }, order.map { _ in "order" }, refit.map { _ in "refit" },
+    ].compactMap { $0 }
   }
 }
 
@@ -52,7 +83,12 @@ extension QuantizeOptions: StageOptions {
   static let key = "quantize"
   static let summary = "Stores the base as integer codes with scales."
   static let options: [OptionDeclaration<Self>] = [
-    .required("method", \.method, .choice(), "How codes are chosen: `rtn` rounds to the nearest."),
+    .required(
+      "method", \.method, .choice(),
+      """
+      How codes are chosen: `rtn` rounds to the nearest; `gptq` makes good what rounding one input \
+      costs by the next ones and needs `--statistics`.
+      """),
     .required("bits", \.bits, .integer(2...8), "Bits of a code."),
     .optional(
       "group", \.group, .group,
@@ -68,6 +104,18 @@ extension QuantizeOptions: StageOptions {
       "clip", \.clip, .choice(),
       "The range of a group: `mse` searches the least squared error, `none` holds every value."),
     .optional("scales", \.scales, .choice(), "The type that scales are stored in."),
+    .optional(
+      "damping", \.damping, .fraction,
+      "Only `gptq`: what steadies the statistics, relative to their mean; 0.01 when absent."),
+    .optional(
+      "order", \.order, .choice(),
+      """
+      Only `gptq`: which inputs are rounded first. `none` as they lie, `activation` the loudest \
+      (the default), `groups` the loudest within the loudest group.
+      """),
+    .optional(
+      "refit", \.refit, .boolean,
+      "Only `gptq`: whether the scales are fitted to the codes at the end; true when absent."),
   ]
 }
 

@@ -1,0 +1,60 @@
+import Architectures
+import Digests
+import Foundation
+import Tensors
+import Weights
+
+/// The statistics that a plan's calibrated stages use, and what identifies them.
+public struct CalibrationInput: Sendable {
+  public let statistics: CalibrationStatistics
+  /// What messages call them.
+  public let path: String
+  /// SHA-256 of the file.
+  public let hash: String
+
+  public init(statistics: CalibrationStatistics, path: String, hash: String) {
+    self.statistics = statistics
+    self.path = path
+    self.hash = hash
+  }
+
+  /// Reads a statistics file (docs/statistics-format.md).
+  ///
+  /// - Throws: as `StatisticsFile.read`; `PipelineError.file` when it cannot be read.
+  public static func read(_ path: String) throws -> CalibrationInput {
+    let statistics = try StatisticsFile.read(path)
+    let data: Data
+    do {
+      data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
+    } catch { throw PipelineError.file(path: path, reason: "can't be read") }
+    return CalibrationInput(
+      statistics: statistics, path: path,
+      hash: data.withUnsafeBytes { SHA256.hexadecimal(of: $0) })
+  }
+
+  /// The statistics of the input that a tensor multiplies.
+  func input(of tensor: String) -> InputStatistics? {
+    // Sites carry modules' names, tensors those of their parameters.
+    let module = tensor.hasSuffix(".weight") ? String(tensor.dropLast(7)) : tensor
+    return statistics.input(of: module)
+  }
+
+  /// The same, checked against the weight.
+  ///
+  /// - Throws: `PipelineError.statisticsMissing`, `.statisticsMismatch`.
+  func checkedInput(
+    of tensor: String, view: WeightView
+  ) throws(PipelineError) -> InputStatistics {
+    guard let input = input(of: tensor) else {
+      throw .statisticsMissing(tensor: tensor, rows: view.rows, columns: view.columns, path: path)
+    }
+    guard input.width == view.columns else {
+      throw .statisticsMismatch(
+        tensor: tensor, rows: view.rows, columns: view.columns, width: input.width, path: path)
+    }
+    guard input.hasGram else {
+      throw .statisticsWithoutGram(tensor: tensor, columns: view.columns, path: path)
+    }
+    return input
+  }
+}
