@@ -136,7 +136,8 @@ let package = Package(
         "Text", "JSONText",
       ]),
     tests(
-      "Methods", ["Quantization", "Pruning", "LowRank", "Weights", "Tensors", "LinearAlgebra"]),
+      "Methods",
+      ["Quantization", "Pruning", "LowRank", "Weights", "Tensors", "LinearAlgebra", "Checkpoints"]),
     tests(
       "Evaluation",
       [
@@ -147,8 +148,8 @@ let package = Package(
     tests(
       "Pipeline",
       [
-        "Pipeline", "Recipes", "Artefacts", "Checkpoints", "Weights", "Tensors", "JSONText",
-        "RunRecords", "Digests",
+        "Pipeline", "Recipes", "Artefacts", "Architectures", "Checkpoints", "Weights", "Tensors",
+        "JSONText", "RunRecords", "Digests",
       ]),
     tests("Reports", ["Reports", "RunRecords"]),
     tests("Architecture", []),

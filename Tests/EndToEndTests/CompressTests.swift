@@ -17,7 +17,18 @@ import Testing
     return data.withUnsafeBytes { SHA256.hexadecimal(of: $0) }
   }
 
-  /// Every recipe in the repository that needs no calibration.
+  /// The option that a calibrated recipe needs, with statistics gathered for it.
+  static func statistics(for recipe: String, in folder: String) throws -> [String] {
+    guard recipe.hasSuffix("-gptq") else { return [] }
+    let path = folder + "/statistics.h5"
+    let run = try Program.run([
+      "calibrate", "--model", model, "--output", path, "--sequences", "16", "--length", "64",
+    ])
+    #expect(run.status == 0, "\(run.error)")
+    return ["--statistics", path]
+  }
+
+  /// Every recipe in the repository.
   static let recipes: [String] = {
     let folder = SharedFiles.repository + "/recipes"
     let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
@@ -28,9 +39,9 @@ import Testing
   func everyRecipeRunsOnTheNanoModel(_ name: String) throws {
     try SharedFiles.withTemporaryFolder { folder in
       let output = folder + "/out.h5"
-      let run = try Program.run([
-        "compress", Self.recipe(name), "--model", Self.model, "--output", output, "--json",
-      ])
+      let run = try Program.run(
+        ["compress", Self.recipe(name), "--model", Self.model, "--output", output, "--json"]
+          + Self.statistics(for: name, in: folder))
       #expect(run.status == 0, "\(run.error)")
       let record = try JSONParser.parse(run.output)
       let ratio = record["totals"]?["ratio"]?.double ?? 0
@@ -48,6 +59,17 @@ import Testing
           abs(found - expected) <= 1e-6 * max(expected, 1e-6), "\(during["name"]?.string ?? "")")
       }
       #expect(!FileManager.default.fileExists(atPath: output + ".pith-work"))
+    }
+  }
+
+  @Test func calibratedRecipesNeedStatistics() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let run = try Program.run([
+        "compress", Self.recipe("w4-gptq"), "--model", Self.model, "--output", folder + "/out.h5",
+      ])
+      #expect(run.status == 2)
+      #expect(run.error.contains("64 × 192") && run.error.contains("pith calibrate"))
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
     }
   }
 

@@ -42,7 +42,8 @@ import Weights
     for source in [nano, half] as [any TensorSource] {
       try SharedFiles.withTemporaryFolder { folder in
         let plan = try Planner.plan(
-          recipe, for: source, options: PlanOptions(workers: 2, durable: false))
+          recipe, for: source, options: PlanOptions(workers: 2, durable: false),
+          calibration: Sample.calibration(for: source))
         let record = try Self.run(plan, folder)
         for (planned, tensor) in zip(plan.tensors, record.tensors) {
           #expect(planned.storedBytes == tensor.storedBytes, "\(planned.tensor.name)")
