@@ -23,6 +23,6 @@ enum Main {
   }
 
   private static let computing: Set<String> = [
-    "compress", "validate", "plan",
+    "compress", "validate", "plan", "evaluate", "generate", "calibrate", "compare",
   ]
 }

@@ -7,6 +7,8 @@ final class BenchmarkContext {
   let folder: String
   /// A Python with h5py and numpy, nil when there is none.
   let python: String?
+  /// The folder that PITH_BENCH_MODEL names, nil when it names none.
+  let model = ProcessInfo.processInfo.environment["PITH_BENCH_MODEL"]
 
   init(pith: String) throws {
     self.pith = URL(fileURLWithPath: pith).path

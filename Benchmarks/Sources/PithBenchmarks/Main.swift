@@ -8,6 +8,9 @@ import Foundation
 enum Main {
   static func main() throws {
     var arguments = Array(CommandLine.arguments.dropFirst())
+    if arguments.first == "score-blockwise" {
+      return try MemoryBenchmarks.scoreBlockwise(Array(arguments.dropFirst()))
+    }
     var pith = "../.build/release/pith"
     if let index = arguments.firstIndex(of: "--pith"), index + 1 < arguments.count {
       pith = arguments[index + 1]
@@ -18,6 +21,8 @@ enum Main {
     let groups: [(String, (BenchmarkContext) throws -> Void)] = [
       ("startup", StartupBenchmarks.run), ("reading", ReadingBenchmarks.run),
       ("compression", CompressionBenchmarks.run), ("algebra", AlgebraBenchmarks.run),
+      ("scoring", ScoringBenchmarks.run), ("tokenizing", TokenizingBenchmarks.run),
+      ("memory", MemoryBenchmarks.run),
     ]
     for (name, run) in groups where arguments.isEmpty || arguments.contains(name) {
       print("== \(name)")

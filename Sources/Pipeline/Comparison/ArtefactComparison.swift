@@ -29,6 +29,7 @@ public enum ArtefactComparison {
         throw PipelineError.tensorMissing(tensor: name, path: model.path)
       }
       let result = try measure(name, index: index, artefact, tensor, model)
+      events.advanced(by: tensor.byteCount, of: name)
       events.finished(result.record)
       return result
     }

@@ -147,6 +147,7 @@ public enum CompressionRun {
     do {
       let outcome = try pool.map(plan.tensors.count) { index in
         if let taken = before[index] {
+          events.advanced(by: taken.record.sourceBytes, of: taken.record.name)
           events.finished(taken.record)
           return taken
         }
@@ -155,7 +156,7 @@ public enum CompressionRun {
         }
         let planned = plan.tensors[index]
         return try ledger.withReservation(planned.peakBytes) {
-          let tensor = try finish(planned, plan, folder, journal, interruption)
+          let tensor = try finish(planned, plan, folder, journal, interruption, events)
           events.finished(tensor.record)
           return tensor
         }
@@ -171,13 +172,14 @@ public enum CompressionRun {
 
   private static func finish(
     _ planned: PlannedTensor, _ plan: Plan, _ folder: WorkFolder, _ journal: Journal,
-    _ interruption: Interruption
+    _ interruption: Interruption, _ events: OrderedEvents
   ) throws -> FinishedTensor {
     let start = ContinuousClock.now
     let part = try PartFile(path: folder.partPath(index: planned.index))
     let job = TensorJob(
       planned: planned, source: plan.source, part: part, hashing: plan.options.hashing,
-      interruption: interruption, workFolder: folder.path)
+      interruption: interruption, workFolder: folder.path,
+      advance: { events.advanced(by: $0, of: planned.tensor.name) })
     let outcome: TensorJob.Outcome
     do {
       outcome = try job.run()

@@ -17,6 +17,8 @@ struct TensorJob {
   let hashing: Bool
   let interruption: Interruption
   let workFolder: String
+  /// Told how many bytes of the source are done, piece by piece.
+  let advance: (Int) -> Void
 
   /// Bytes of source values that are in memory at once on the streaming roads: small enough that
   /// a piece is still in the cache when it is hashed and encoded.
@@ -33,6 +35,7 @@ struct TensorJob {
   func run() throws -> Outcome {
     switch planned.decision {
     case .tied(let name):
+      advance(tensor.byteCount)
       return Outcome(content: .tied(to: name), notes: [])
     case .leave:
       return try copy()
@@ -63,6 +66,7 @@ struct TensorJob {
       let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<range.count * rowBytes])
       try source.read(tensor, rows: range, into: piece)
       try body(range, piece)
+      advance(piece.count)
       row = range.upperBound
     }
   }
@@ -104,6 +108,7 @@ struct TensorJob {
     let weight = try StageRunner.run(
       original, compression, sourceType: tensor.dtype, pool: .serial)
     guard !interruption.isRequested else { throw PipelineError.interrupted(folder: workFolder) }
+    advance(tensor.byteCount)
     let encoded = weight.encodedParts()
     var datasets: [ArtefactDataset] = []
     for item in encoded.parts {
