@@ -321,12 +321,16 @@ import Weights
       }
     }
     for index in [2, 0, 3, 1] {
+      events.advanced(by: 4, of: "")
+      events.advanced(by: 6, of: "")
       events.finished(
         TensorRecord(
           index: index, name: "", shape: [], sourceType: "", storedType: "", reason: "",
           compressed: false, elements: 0, sourceBytes: 10, storedBytes: 0))
     }
     #expect(
-      seen.withLock { $0 } == ["p10", "t0", "p20", "p30", "t1", "t2", "t3", "p40"])
+      seen.withLock { $0 } == [
+        "p4", "p10", "p14", "p20", "t0", "p24", "p30", "p34", "p40", "t1", "t2", "t3",
+      ])
   }
 }
