@@ -72,7 +72,20 @@ enum FileTime {
 /// What the operating system says of this process.
 public enum ProcessMemory {
   /// The largest resident set so far, in bytes.
+  ///
+  /// Linux's getrusage counts what the process was before it became this program, so that a large
+  /// parent would be reported; the kernel's own mark begins with the program.
   public static var peakResidentBytes: Int {
+    #if os(Linux)
+    if let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
+      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
+      let kibibytes = line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap({
+        Int($0)
+      })
+    {
+      return kibibytes * 1024
+    }
+    #endif
     var usage = rusage()
     #if canImport(Darwin)
     getrusage(RUSAGE_SELF, &usage)
