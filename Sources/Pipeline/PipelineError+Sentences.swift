@@ -26,7 +26,8 @@ extension PipelineError: CustomStringConvertible {
     case .unfinishedRun(let folder):
       "'\(folder)' holds an unfinished run; go on with --resume, or pass --force to start over"
     case .nothingToResume(let folder):
-      "there is no unfinished run to resume ('\(folder)' does not exist); run without --resume"
+      "there is no unfinished run to resume ('\(folder)' does not exist) and the output exists; pass "
+        + "--force to replace it"
     case .changedSinceJournal(let folder, let what, let then, let now):
       "the unfinished run in '\(folder)' cannot be resumed: \(what) was \(then) and is now \(now); "
         + "restore it, or start over with --force"

@@ -100,6 +100,10 @@ import Testing
       #expect(refused.status == 2)
       #expect(refused.error.contains("--force"))
       #expect(try String(contentsOfFile: output, encoding: .utf8) == "precious")
+      // Nothing was begun that could be resumed.
+      let resumed = try Program.run(arguments + ["--resume"])
+      #expect(resumed.status == 2 && resumed.error.contains("--force"), "\(resumed.error)")
+      #expect(try String(contentsOfFile: output, encoding: .utf8) == "precious")
       #expect(try Program.run(arguments + ["--force"]).status == 0)
       #expect(try Program.run(["verify", output]).status == 0)
     }
