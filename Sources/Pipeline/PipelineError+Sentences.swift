@@ -52,6 +52,9 @@ extension PipelineError: CustomStringConvertible {
     case .valuesDiffer(let tensor, let path):
       "tensor '\(tensor)' is stored as it is, and not as '\(path)' has it; validate against the "
         + "model that the artefact was made from"
+    case .statisticsMismatch(let tensor, let width, let columns):
+      "the statistics of the input of '\(tensor)' are \(width) wide, the weight reads \(columns) "
+        + "inputs; calibrate with the model that the artefact was made from"
     case .tensorMissing(let tensor, let path):
       "'\(path)' has no tensor '\(tensor)', which the other holds; validate against the model that "
         + "the artefact was made from"

@@ -67,7 +67,8 @@ enum ExitStatus: Int32 {
       .usage
     case .memoryTooSmall, .diskTooSmall, .diskFull: .outOfResource
     case .interrupted: .stopped
-    case .file, .damagedJournal, .nonFinite, .stage, .shapeMismatch, .valuesDiffer, .tensorMissing:
+    case .file, .damagedJournal, .nonFinite, .stage, .shapeMismatch, .statisticsMismatch,
+      .valuesDiffer, .tensorMissing:
       .badInput
     }
   }

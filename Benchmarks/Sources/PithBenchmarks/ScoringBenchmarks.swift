@@ -30,7 +30,7 @@ enum ScoringBenchmarks {
         [Taken](), [Taken](), [Taken](), [Taken](), [Taken]()
       )
       var means = (ours: Double.nan, theirs: Double.nan)
-      for round in 0..<6 {
+      for round in 0..<5 {
         var found: [[Double]] = []
         let first = try Taken.by { found = try dense.negativeLogLikelihoods(of: sequences) }
         let second = try Taken.by { _ = try codes.negativeLogLikelihoods(of: sequences) }
