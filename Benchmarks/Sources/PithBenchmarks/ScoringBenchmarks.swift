@@ -4,7 +4,8 @@ import Pith
 /// Tokens per second of scoring windows: dense and 4-bit weights, sgemm alone, PyTorch.
 ///
 /// Each round measures all sides once, one after the other, so that what else the machine does
-/// meets them alike; figures are medians over the rounds.
+/// meets them alike; figures are medians over the rounds. PITH_BENCH_WORKERS asks for one number of
+/// workers instead of 1 and 2.
 enum ScoringBenchmarks {
   static func run(_ context: BenchmarkContext) throws {
     let path = try ScoringModel.path(context)
@@ -18,7 +19,8 @@ enum ScoringBenchmarks {
     }
     show("model", (path as NSString).lastPathComponent + ", \(windows) windows of \(length)")
     show("numeric path", NumericFingerprint.current.text)
-    for workers in [1, 2] {
+    let chosen = ProcessInfo.processInfo.environment["PITH_BENCH_WORKERS"].flatMap { Int($0) }
+    for workers in chosen.map({ [$0] }) ?? [1, 2] {
       let pool = WorkerPool(workers: workers)
       let dense = try LanguageModel(opened.weights, pool: pool)
       let codes = try LanguageModel(FourBitWeights(base: opened.weights), pool: pool)
