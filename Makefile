@@ -62,6 +62,8 @@ static: setup
 # Round trips through other programs; each script says when the program that it needs is missing.
 interop: build
 	@python3 Tests/Interop/convert_roundtrip.py $(PITH) fixtures/nanollama || [ $$? = 77 ]
+	@python3 Tests/Interop/artefact_with_h5py.py $(PITH) fixtures/nanollama/model.h5 || [ $$? = 77 ]
+	@python3 Tests/Interop/rtn_error.py $(PITH) fixtures/nanollama/model.h5 || [ $$? = 77 ]
 
 clean:
 	rm -rf .build .build-*

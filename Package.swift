@@ -137,7 +137,12 @@ let package = Package(
       ]),
     tests(
       "Methods", ["Quantization", "Pruning", "LowRank", "Weights", "Tensors", "LinearAlgebra"]),
-    tests("Evaluation", ["Evaluation", "Models", "Weights", "Tensors"]),
+    tests(
+      "Evaluation",
+      [
+        "Evaluation", "Models", "Architectures", "Quantization", "Checkpoints", "Weights",
+        "Tensors", "Text", "JSONText",
+      ]),
     tests("Recipes", ["Recipes", "JSONText"]),
     tests(
       "Pipeline",

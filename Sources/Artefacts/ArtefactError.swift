@@ -10,6 +10,7 @@ public enum ArtefactError: Error, Sendable {
   case duplicateName(path: String, name: String)
   case noSuchTensor(path: String, name: String)
   case invalidWeight(path: String, name: String, WeightsError)
+  case notFinite(path: String, dataset: String, index: Int)
   case hashMismatch(path: String, dataset: String, expected: String, found: String)
 }
 
@@ -36,6 +37,9 @@ extension ArtefactError: CustomStringConvertible {
       "'\(path)': there is no tensor '\(name)'; 'pith inspect' lists what there is"
     case .invalidWeight(let path, let name, let error):
       "'\(path)': the compressed weight '\(name)' is not valid: \(error)"
+    case .notFinite(let path, let dataset, let index):
+      "'\(path)': '\(dataset)' holds a NaN or an infinity at element \(index), which an artefact "
+        + "never does; the file is damaged: copy it again, or compress again"
     case .hashMismatch(let path, let dataset, let expected, let found):
       "'\(path)': the bytes of '\(dataset)' are not as they were written (SHA-256 \(found.prefix(12))…, "
         + "expected \(expected.prefix(12))…); the file is damaged: copy it again, or compress again"

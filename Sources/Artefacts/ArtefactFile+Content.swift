@@ -45,11 +45,14 @@ extension ArtefactFile {
         kind: .tensor(try tensor(dataset)), sourceShape: dataset.shape, sourceType: dataset.dtype,
         tiedTo: place.tiedTo)
     case .weight(let group):
-      guard let type = group.attributes[ArtefactEntry.sourceTypeAttribute]?.string,
-        let dtype = DType(rawValue: type)
-      else {
+      let attribute = ArtefactEntry.sourceTypeAttribute
+      guard let type = group.attributes[attribute]?.string else {
         throw ArtefactError.missingAttribute(
-          path: path, object: group.path, attribute: ArtefactEntry.sourceTypeAttribute)
+          path: path, object: group.path, attribute: attribute)
+      }
+      guard let dtype = DType(rawValue: type), dtype.isFloatingPoint else {
+        throw ArtefactError.invalidAttribute(
+          path: path, object: group.path, attribute: attribute, found: type)
       }
       let weight = try decoded(group, name: name)
       return StoredTensor(

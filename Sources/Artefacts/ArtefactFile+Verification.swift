@@ -16,7 +16,8 @@ extension ArtefactFile {
 
   /// Validates every weight's parts and hashes every dataset again.
   ///
-  /// - Throws: `ArtefactError.hashMismatch` for the first dataset that is not as it was written.
+  /// - Throws: `ArtefactError.hashMismatch` for the first dataset that is not as it was written,
+  ///   `.invalidWeight` or `.notFinite` for values that no artefact holds.
   public func verify(pool: WorkerPool) throws -> Verification {
     let results = try pool.map(names.count) { index in try verifyOne(names[index]) }
     return results.reduce(into: Verification()) { sum, one in
@@ -36,6 +37,13 @@ extension ArtefactFile {
     case .tensor(let dataset):
       datasets = [("", dataset)]
       result.tensors = 1
+      let values = try tensor(dataset)
+      let found = values.bytes.withBuffer {
+        FloatConversion.firstNonFinite($0, as: dataset.dtype)
+      }
+      if let found {
+        throw ArtefactError.notFinite(path: path, dataset: dataset.path, index: found)
+      }
     case .weight(let group):
       // Reading the weight validates its parts.
       _ = try content(of: name)

@@ -13,6 +13,7 @@ public final class ArtefactFile: Sendable {
 
   let file: HDF5File
   private let places: [String: Place]
+  private let descriptions: [String: TensorDescription]
 
   /// Where a tensor is in the file.
   struct Place: Sendable {
@@ -34,14 +35,20 @@ public final class ArtefactFile: Sendable {
     let file = try HDF5File(path: path)
     self.file = file
     self.path = path
+    descriptions = Dictionary(file.tensors.map { ($0.name, $0) }) { first, _ in first }
     header = try ArtefactHeader(attributes: file.root.attributes, path: path)
     let places = try Self.places(in: file, path: path)
     names = try Self.order(in: file, places, path: path)
-    self.places = places
+    self.places = Self.ties(places, names)
   }
 
   private static func places(in file: HDF5File, path: String) throws -> [String: Place] {
     var places: [String: Place] = [:]
+    func add(_ name: String, _ object: Place.Object) throws(ArtefactError) {
+      guard places.updateValue(Place(object: object), forKey: name) == nil else {
+        throw .duplicateName(path: path, name: name)
+      }
+    }
     var aliases: [(name: String, of: String)] = []
     for groupName in [ArtefactFormat.tensorsGroup, ArtefactFormat.weightsGroup] {
       guard let group = file.root.group(groupName) else {
@@ -53,10 +60,10 @@ public final class ArtefactFile: Sendable {
         let name = ArtefactFormat.unescaped(child.name)
         switch child.content {
         case .dataset(let dataset) where !isWeights:
-          places[name] = Place(object: .tensor(dataset))
+          try add(name, .tensor(dataset))
         case .group(let weight) where isWeights:
-          places[name] = Place(object: .weight(weight))
-        case .alias(let first):
+          try add(name, .weight(weight))
+        case .alias(let first) where ArtefactFormat.isTensorPath(first):
           aliases.append((name, ArtefactFormat.unescaped(Self.lastName(first))))
         default:
           throw ArtefactError.unexpectedObject(
@@ -70,6 +77,27 @@ public final class ArtefactFile: Sendable {
         throw ArtefactError.noSuchTensor(path: path, name: first)
       }
       place.tiedTo = first
+      guard places.updateValue(place, forKey: name) == nil else {
+        throw ArtefactError.duplicateName(path: path, name: name)
+      }
+    }
+    return places
+  }
+
+  /// The first name of an object is the one that comes first in the model, whatever the order in
+  /// which the file lists its links.
+  private static func ties(_ places: [String: Place], _ names: [String]) -> [String: Place] {
+    var places = places
+    var firsts: [String: String] = [:]
+    for name in names {
+      guard var place = places[name] else { continue }
+      let object =
+        switch place.object {
+        case .tensor(let dataset): dataset.path
+        case .weight(let group): group.path
+        }
+      place.tiedTo = firsts[object]
+      if place.tiedTo == nil { firsts[object] = name }
       places[name] = place
     }
     return places
@@ -92,6 +120,10 @@ public final class ArtefactFile: Sendable {
         path: path, object: "/", attribute: attribute, found: String(text.prefix(40)))
     }
     let names = list.compactMap(\.string)
+    guard names.count == list.count else {
+      throw ArtefactError.invalidAttribute(
+        path: path, object: "/", attribute: attribute, found: String(text.prefix(40)))
+    }
     var seen: Set<String> = []
     for name in names {
       guard seen.insert(name).inserted else {
@@ -114,7 +146,7 @@ public final class ArtefactFile: Sendable {
 
   /// The tensor's bytes, mapped.
   func tensor(_ dataset: HDF5Dataset) throws -> Tensor {
-    guard let description = file.tensors.first(where: { $0.name == dataset.path }) else {
+    guard let description = descriptions[dataset.path] else {
       throw ArtefactError.noSuchTensor(path: path, name: dataset.path)
     }
     let bytes =

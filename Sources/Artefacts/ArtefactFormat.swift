@@ -16,7 +16,13 @@ public enum ArtefactFormat {
   /// The prefix of root attributes that carry a companion file's text.
   static let companionPrefix = "companion:"
 
-  /// A tensor's name as one HDF5 link name: "/" and "%" are percent-encoded, and so is a name
+  /// Whether a path from the root is that of a tensor or a weight.
+  static func isTensorPath(_ path: String) -> Bool {
+    let parts = path.split(separator: "/")
+    return parts.count == 2 && (parts[0] == tensorsGroup || parts[0] == weightsGroup)
+  }
+
+  /// A tensor's name as one HDF5 link name: "/", "%" and NUL are percent-encoded, and so is a name
   /// that consists of dots, which HDF5 reads as a path.
   public static func escaped(_ name: String) -> String {
     var result = ""
@@ -39,7 +45,9 @@ public enum ArtefactFormat {
     var bytes: [UInt8] = []
     var rest = Array(link.utf8)[...]
     while let byte = rest.popFirst() {
-      if byte == UInt8(ascii: "%"), rest.count >= 2,
+      // A sign is a number to the initializer below, and no part of an escape.
+      if byte == UInt8(ascii: "%"), rest.count >= 2, rest.first != UInt8(ascii: "+"),
+        rest.first != UInt8(ascii: "-"),
         let code = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
       {
         bytes.append(code)

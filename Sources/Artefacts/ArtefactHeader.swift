@@ -103,7 +103,10 @@ public struct ArtefactHeader: Sendable, Hashable {
       calibrationHash: attributes["calibration_sha256"]?.string, seed: seed,
       fingerprint: try text("fingerprint"))
     for (name, value) in attributes where name.hasPrefix(ArtefactFormat.companionPrefix) {
-      companions[String(name.dropFirst(ArtefactFormat.companionPrefix.count))] = value.string
+      guard let text = value.string else {
+        throw .invalidAttribute(path: path, object: "/", attribute: name, found: "\(value)")
+      }
+      companions[String(name.dropFirst(ArtefactFormat.companionPrefix.count))] = text
     }
   }
 
@@ -121,7 +124,13 @@ public struct ArtefactHeader: Sendable, Hashable {
         path: path, object: "/", attribute: attribute, found: String(text.prefix(40)))
     }
     var result: [String: String] = [:]
-    for (key, value) in object.members { result[key] = value.string }
+    for (key, value) in object.members {
+      guard let string = value.string else {
+        throw .invalidAttribute(
+          path: path, object: "/", attribute: attribute, found: String(text.prefix(40)))
+      }
+      result[key] = string
+    }
     return result
   }
 }

@@ -20,6 +20,8 @@ public enum ArtefactWriter {
     durable: Bool, pool: WorkerPool
   ) throws {
     let file = try ReplacementFile(target: target, temporaryPath: workPath)
+    // A full disk is told before libhdf5 meets it, which has no name for it.
+    try file.reserve(bytes: entries.reduce(0) { $0 + $1.datasets.reduce(0) { $0 + $1.byteCount } })
     let skeleton = try HDF5TreeWriter.write(
       tree(header, entries), to: file.temporaryPath, target: target)
     try file.reserve(bytes: skeleton.bytes)

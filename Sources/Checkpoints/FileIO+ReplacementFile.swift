@@ -125,7 +125,7 @@ public final class ReplacementFile: Sendable {
   }
 
   private func failure(needing bytes: Int) -> CheckpointError {
-    if errno == ENOSPC || errno == EDQUOT {
+    if errno == ENOSPC || errno == EDQUOT || errno == EFBIG {
       return .diskFull(
         path: target, neededBytes: bytes,
         availableBytes: FileIO.availableBytes(inFolder: FileIO.folder(of: target)))

@@ -19,6 +19,9 @@ enum HDF5Library {
   ) throws(Failure) -> Result {
     try lock.withLock { isReady throws(Failure) in
       if !isReady {
+        // Files are closed where they were opened; the library's own cleaning up at the end of the
+        // process crashes (1.10.8) over a file that a full disk left half closed.
+        H5dont_atexit()
         // Children inherit the library initialised, and do not pay for it again.
         H5open()
         pith_hdf5_be_quiet()

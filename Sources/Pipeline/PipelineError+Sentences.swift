@@ -26,7 +26,8 @@ extension PipelineError: CustomStringConvertible {
     case .unfinishedRun(let folder):
       "'\(folder)' holds an unfinished run; go on with --resume, or pass --force to start over"
     case .nothingToResume(let folder):
-      "there is no unfinished run to resume ('\(folder)' does not exist); run without --resume"
+      "there is no unfinished run to resume ('\(folder)' does not exist) and the output exists; pass "
+        + "--force to replace it"
     case .changedSinceJournal(let folder, let what, let then, let now):
       "the unfinished run in '\(folder)' cannot be resumed: \(what) was \(then) and is now \(now); "
         + "restore it, or start over with --force"
@@ -39,6 +40,8 @@ extension PipelineError: CustomStringConvertible {
         + "never does: repair the checkpoint"
     case .stage(let file, let tensor, let reason):
       "'\(file)': tensor '\(tensor)': \(reason)"
+    case .diskFull(let path, let reason):
+      "'\(path)': \(reason); make room and go on with --resume"
     case .file(let path, let reason): "'\(path)': \(reason)"
     case .interrupted(let folder):
       "stopped safely; the finished tensors are in '\(folder)': the same command with --resume "
@@ -46,9 +49,15 @@ extension PipelineError: CustomStringConvertible {
     case .shapeMismatch(let tensor, let artefact, let model, let path):
       "tensor '\(tensor)' is \(artefact) in the artefact and \(model) in '\(path)'; validate "
         + "against the model that the artefact was made from"
+    case .valuesDiffer(let tensor, let path):
+      "tensor '\(tensor)' is stored as it is, and not as '\(path)' has it; validate against the "
+        + "model that the artefact was made from"
+    case .statisticsMismatch(let tensor, let width, let columns):
+      "the statistics of the input of '\(tensor)' are \(width) wide, the weight reads \(columns) "
+        + "inputs; calibrate with the model that the artefact was made from"
     case .tensorMissing(let tensor, let path):
-      "'\(path)' has no tensor '\(tensor)', which the artefact holds; validate against the model "
-        + "that the artefact was made from"
+      "'\(path)' has no tensor '\(tensor)', which the other holds; validate against the model that "
+        + "the artefact was made from"
     }
   }
 

@@ -18,8 +18,11 @@ public enum PipelineError: Error, Sendable {
   case damagedJournal(path: String, reason: String)
   case nonFinite(file: String, tensor: String, index: Int)
   case stage(file: String, tensor: String, reason: String)
+  case diskFull(path: String, reason: String)
   case file(path: String, reason: String)
   case interrupted(folder: String)
   case shapeMismatch(tensor: String, artefact: [Int], model: [Int], path: String)
+  case valuesDiffer(tensor: String, path: String)
   case tensorMissing(tensor: String, path: String)
+  case statisticsMismatch(tensor: String, width: Int, columns: Int)
 }

@@ -38,8 +38,24 @@ enum ExitStatus: Int32 {
     case CheckpointError.diskFull: .outOfResource
     case is CheckpointError: .badInput
     case is ArtefactError, is WeightsError, is TensorsError, is LinearAlgebraError: .badInput
+    case let error as TextError: textStatus(of: error)
+    case ModelError.badSampling, EvaluationError.tooFewModels,
+      EvaluationError.tokenFileNeedsNoWindows:
+      .usage
+    case ModelError.scratchFile: .outOfResource
+    case is ModelError, is ArchitectureError, is EvaluationError: .badInput
     case is UsageError: .usage
     default: nil
+    }
+  }
+
+  private static func textStatus(of error: TextError) -> ExitStatus {
+    switch error {
+    case .badWindow, .templateWithoutSlot, .templateWithoutOptions, .templateWithTwoOptionLists,
+      .templateEmptySlot, .templateUnbalanced, .templateEmptyOption, .templateRepeatedOption,
+      .tooFewExamples:
+      .usage
+    default: .badInput
     }
   }
 
@@ -49,10 +65,11 @@ enum ExitStatus: Int32 {
       .outputExists, .outputIsModel, .unfinishedRun, .nothingToResume, .changedSinceJournal,
       .workFolderBusy:
       .usage
-    case .memoryTooSmall, .diskTooSmall: .outOfResource
+    case .memoryTooSmall, .diskTooSmall, .diskFull: .outOfResource
     case .interrupted: .stopped
-    case .file(_, let reason): reason.contains("--resume") ? .outOfResource : .badInput
-    case .damagedJournal, .nonFinite, .stage, .shapeMismatch, .tensorMissing: .badInput
+    case .file, .damagedJournal, .nonFinite, .stage, .shapeMismatch, .statisticsMismatch,
+      .valuesDiffer, .tensorMissing:
+      .badInput
     }
   }
 }

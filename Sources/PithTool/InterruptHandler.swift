@@ -7,6 +7,8 @@ enum InterruptHandler {
   static let interruption = Interruption()
 
   static func install() {
+    // Made here, not in the handler, where making an object is not safe.
+    _ = interruption
     // A parent may have started us with these signals blocked, as some test runners do.
     var signals = sigset_t()
     sigemptyset(&signals)

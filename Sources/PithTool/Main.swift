@@ -1,10 +1,13 @@
 import ArgumentParser
+import Foundation
 import Pith
 
 /// The program's entry: numeric path, arguments, exit code.
 @main
 enum Main {
   static func main() {
+    // A limit on file sizes is an error to report, not a reason to die.
+    signal(SIGXFSZ, SIG_IGN)
     let arguments = Array(CommandLine.arguments.dropFirst())
     // The BLAS library picks its kernels when it is loaded, which is before this line: a better
     // choice means starting again. Commands that compute little are not worth the wait.
@@ -20,6 +23,6 @@ enum Main {
   }
 
   private static let computing: Set<String> = [
-    "compress", "validate", "plan",
+    "compress", "validate", "plan", "evaluate", "generate", "calibrate", "compare",
   ]
 }

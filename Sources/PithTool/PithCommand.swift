@@ -14,6 +14,8 @@ struct PithCommand: ParsableCommand {
                                                      what a recipe would do; touches nothing
         pith compress recipes/w4-rtn.yaml --model model.h5 --output small.h5
         pith validate small.h5 --against model.h5    what was lost
+        pith evaluate --model small.h5 --data text.txt --reference model.h5
+                                                     what the model still says
         pith decompress small.h5 dense.safetensors   dense tensors again
 
       Presets stand for recipes: pith compress --preset w4 …; 'pith recipe show w4' prints one.
@@ -25,6 +27,7 @@ struct PithCommand: ParsableCommand {
     subcommands: [
       InspectCommand.self, ConvertCommand.self, PlanCommand.self, CompressCommand.self,
       ValidateCommand.self, VerifyCommand.self, DecompressCommand.self, RecipeCommand.self,
+      EvaluateCommand.self, CompareCommand.self, CalibrateCommand.self, GenerateCommand.self,
     ])
 }
 

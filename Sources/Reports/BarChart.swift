@@ -28,7 +28,7 @@ enum BarChart {
         "<text x=\"\(nameWidth - 8)\" y=\"\(top + 12)\" text-anchor=\"end\">\(name)</text>"
         + "<rect x=\"\(nameWidth)\" y=\"\(top + 2)\" width=\"\(width)\" height=\"13\" rx=\"2\" "
         + "fill=\"#3b7dd8\"/>"
-        + "<text x=\"\(Double(nameWidth) + share * Double(barWidth) + 6)\" y=\"\(top + 12)\">"
+        + "<text x=\"\(Format.fixed(Double(nameWidth) + share * Double(barWidth) + 6, 1))\" y=\"\(top + 12)\">"
         + "\(format(bar.value))</text>\n"
     }
     return svg + "</svg>\n"

@@ -7,7 +7,8 @@ public enum Format {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"]
     var value = Double(count)
     var unit = 0
-    while abs(value) >= 1024, unit < units.count - 1 {
+    // What would be rounded to 1024 is one of the next unit.
+    while abs(value) >= (unit == 0 ? 1024 : 1023.95), unit < units.count - 1 {
       value /= 1024
       unit += 1
     }
@@ -28,8 +29,9 @@ public enum Format {
 
   /// A length of time: "0.4 s", "12 s", "3 min 05 s", "2 h 10 min".
   public static func duration(_ seconds: Double) -> String {
-    guard seconds.isFinite, seconds >= 0 else { return "unknown" }
-    if seconds < 10 { return "\(fixed(seconds, 1)) s" }
+    // A million years and more is a rate of nothing, not a length of time.
+    guard seconds.isFinite, seconds >= 0, seconds < 3e13 else { return "unknown" }
+    if seconds < 9.95 { return "\(fixed(seconds, 1)) s" }
     let whole = Int(seconds.rounded())
     if whole < 60 { return "\(whole) s" }
     if whole < 3600 { return "\(whole / 60) min \(padded(whole % 60)) s" }

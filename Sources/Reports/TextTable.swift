@@ -22,15 +22,32 @@ public struct TextTable {
     rows.append(cells)
   }
 
+  /// What the flexible column keeps, and what another keeps after it.
+  private static let leastFlexible = 12
+  private static let leastOther = 8
+
   /// The table's text, a line break after every line.
+  ///
+  /// When the flexible column alone cannot make it fit, the widest of the other texts gives way;
+  /// numbers never do.
   public func text(width: Int = 80) -> String {
     var widths = headers.map(\.count)
     for row in rows {
       for (column, cell) in row.enumerated() { widths[column] = max(widths[column], cell.count) }
     }
-    let total = widths.reduce(0, +) + 2 * (widths.count - 1)
-    if total > width {
-      widths[flexible] = max(12, widths[flexible] - (total - width))
+    var excess = widths.reduce(0, +) + 2 * (widths.count - 1) - width
+    if excess > 0 {
+      let room = max(0, widths[flexible] - Self.leastFlexible)
+      widths[flexible] -= min(room, excess)
+      excess -= min(room, excess)
+    }
+    while excess > 0 {
+      let candidates = widths.indices.filter {
+        $0 != flexible && alignments[$0] == .left && widths[$0] > Self.leastOther
+      }
+      guard let widest = candidates.max(by: { widths[$0] < widths[$1] }) else { break }
+      widths[widest] -= 1
+      excess -= 1
     }
     return ([headers] + rows).map { line($0, widths) }.joined()
   }

@@ -20,13 +20,17 @@ extension TensorRecord {
 }
 
 extension WeightError {
-  /// The figures that `json` wrote; an absent or null signal-to-noise ratio is infinite.
+  /// The figures that `json` wrote; JSON has no infinity, so that null stands for one: the relative
+  /// error's is infinite when the original is all zero, and the ratio's sign follows from it.
   public init?(json: JSONValue) {
-    guard let relative = json["relative_frobenius"]?.double,
+    guard let value = json["relative_frobenius"],
+      let relative = value.isNull ? .infinity : value.double,
       let maximum = json["maximum_absolute"]?.double, let cosine = json["cosine"]?.double
     else { return nil }
     self.init(
-      relativeFrobenius: relative, signalToNoise: json["signal_to_noise_db"]?.double ?? .infinity,
+      relativeFrobenius: relative,
+      signalToNoise: json["signal_to_noise_db"]?.double
+        ?? (relative.isInfinite ? -.infinity : .infinity),
       maximumAbsolute: maximum, cosine: cosine)
   }
 }

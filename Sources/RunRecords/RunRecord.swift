@@ -24,6 +24,8 @@ public struct RunRecord: Sendable, Hashable {
   public var warnings: [String]
   public var tensors: [TensorRecord]
   public var totals: Totals
+  /// What the compressed model still says, when a text was given.
+  public var modelFigures: ModelFigures?
   /// What a plan expects; nil for a run that took place.
   public var forecast: ForecastRecord?
 
@@ -95,6 +97,13 @@ public struct TensorRecord: Sendable, Hashable {
   }
 }
 
+extension TensorRecord {
+  /// How many times smaller it became; nil for a tensor that is stored elsewhere.
+  public var ratio: Double? {
+    storedBytes == 0 ? nil : Double(sourceBytes) / Double(storedBytes)
+  }
+}
+
 /// How far a compressed weight lies from the original, over all its elements.
 public struct WeightError: Sendable, Hashable {
   /// ‖W − Ŵ‖_F / ‖W‖_F.
@@ -105,6 +114,8 @@ public struct WeightError: Sendable, Hashable {
   public var maximumAbsolute: Double
   /// ⟨W, Ŵ⟩ / (‖W‖·‖Ŵ‖).
   public var cosine: Double
+  /// ‖X(W − Ŵ)ᵀ‖ / ‖XWᵀ‖ on calibration inputs; nil without statistics.
+  public var outputRelative: Double?
 
   public init(
     relativeFrobenius: Double, signalToNoise: Double, maximumAbsolute: Double, cosine: Double

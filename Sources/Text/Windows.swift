@@ -7,6 +7,11 @@ public struct TokenWindow: Sendable, Hashable {
   /// The first position whose token is scored; at least 1, as nothing comes before position 0.
   public var firstScored: Int
 
+  public init(tokens: [Int32], firstScored: Int = 1) {
+    self.tokens = tokens
+    self.firstScored = firstScored
+  }
+
   /// How many tokens are scored.
   public var scoredCount: Int { max(tokens.count - firstScored, 0) }
 }

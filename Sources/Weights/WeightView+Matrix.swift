@@ -8,7 +8,8 @@ extension WeightView {
     precondition(source.count == rows * columns, "\(source.count) values for \(sourceShape)")
     switch layout {
     case .outputsFirst: return Matrix(rows: rows, columns: columns, values: source)
-    case .outputsLast: return Matrix(rows: columns, columns: rows, values: source).transposed
+    case .outputsLast, .inputsFirst:
+      return Matrix(rows: columns, columns: rows, values: source).transposed
     }
   }
 
@@ -19,7 +20,7 @@ extension WeightView {
       "\(matrix.rows) × \(matrix.columns) for \(sourceShape)")
     switch layout {
     case .outputsFirst: return matrix.values
-    case .outputsLast: return matrix.transposed.values
+    case .outputsLast, .inputsFirst: return matrix.transposed.values
     }
   }
 }

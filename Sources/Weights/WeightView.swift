@@ -13,6 +13,9 @@ public struct WeightView: Sendable, Hashable {
     case outputsFirst = "outputs_first"
     /// (everything else ×) in × out: Keras kernels, GPT-2's Conv1D, kh × kw × in × out kernels.
     case outputsLast = "outputs_last"
+    /// in × out (× more outputs): the queries, keys and values of Keras's attention layers,
+    /// in × heads × width of a head.
+    case inputsFirst = "inputs_first"
   }
 
   public init(sourceShape: Shape, layout: Layout) {
@@ -31,6 +34,7 @@ public struct WeightView: Sendable, Hashable {
     switch layout {
     case .outputsFirst: sourceShape.dimensions[0]
     case .outputsLast: sourceShape.dimensions[sourceShape.rank - 1]
+    case .inputsFirst: sourceShape.rowElementCount
     }
   }
 
@@ -39,6 +43,7 @@ public struct WeightView: Sendable, Hashable {
     switch layout {
     case .outputsFirst: sourceShape.rowElementCount
     case .outputsLast: sourceShape.dimensions.dropLast().reduce(1, *)
+    case .inputsFirst: sourceShape.dimensions[0]
     }
   }
 }

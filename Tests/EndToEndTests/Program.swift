@@ -26,10 +26,10 @@ enum Program {
   /// Runs the program to its end.
   @discardableResult
   static func run(
-    _ arguments: [String], environment: [String: String] = [:], in folder: String? = nil
+    _ arguments: [String], environment: [String: String] = [:], in folder: String? = nil,
+    executable: String = Program.path
   ) throws -> Result {
-    let process = try start(arguments, environment: environment, in: folder)
-    return try process.wait()
+    try Running(arguments, environment, folder, executable: executable).wait()
   }
 
   /// Starts the program and returns at once.
@@ -43,13 +43,16 @@ enum Program {
     private let outputPath: String
     private let errorPath: String
 
-    init(_ arguments: [String], _ environment: [String: String], _ folder: String?) throws {
+    init(
+      _ arguments: [String], _ environment: [String: String], _ folder: String?,
+      executable: String = Program.path
+    ) throws {
       let stem = NSTemporaryDirectory() + "pith-run-" + UUID().uuidString
       (outputPath, errorPath) = (stem + ".out", stem + ".err")
       for path in [outputPath, errorPath] {
         _ = FileManager.default.createFile(atPath: path, contents: nil)
       }
-      process.executableURL = URL(fileURLWithPath: Program.path)
+      process.executableURL = URL(fileURLWithPath: executable)
       process.arguments = arguments
       process.currentDirectoryURL = URL(fileURLWithPath: folder ?? SharedFiles.repository)
       process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }

@@ -1,3 +1,4 @@
+import Architectures
 import Artefacts
 import Checkpoints
 import RunRecords
@@ -8,14 +9,20 @@ import Weights
 public enum ArtefactComparison {
   /// Compares every tensor, in pieces of rows, and sums up.
   ///
+  /// - Parameter statistics: of the layers' inputs; with them each weight gets its output error.
   /// - Throws: `PipelineError.tensorMissing`, `.shapeMismatch`, or what reading throws.
   public static func run(
     _ artefact: ArtefactFile, against model: any TensorSource, toolVersion: String, workers: Int,
+    statistics: CalibrationStatistics? = nil,
     report: @escaping @Sendable (RunEvent) -> Void = { _ in }
   ) throws -> RunRecord {
     let clock = ContinuousClock.now
     let names = artefact.names
     let byName = Dictionary(model.tensors.map { ($0.name, $0) }) { first, _ in first }
+    let stored = Set(names)
+    if let extra = model.tensors.first(where: { !stored.contains($0.name) }) {
+      throw PipelineError.tensorMissing(tensor: extra.name, path: artefact.path)
+    }
     let totalBytes = model.tensors.reduce(0) { $0 + $1.byteCount }
     let events = OrderedEvents(total: names.count, totalBytes: totalBytes, report: report)
     let pool = WorkerPool(workers: workers)
@@ -24,7 +31,8 @@ public enum ArtefactComparison {
       guard let tensor = byName[name] else {
         throw PipelineError.tensorMissing(tensor: name, path: model.path)
       }
-      let result = try measure(name, index: index, artefact, tensor, model)
+      let result = try measure(name, index: index, artefact, tensor, model, statistics)
+      events.advanced(by: tensor.byteCount, of: name)
       events.finished(result.record)
       return result
     }
@@ -50,7 +58,7 @@ public enum ArtefactComparison {
 
   private static func measure(
     _ name: String, index: Int, _ artefact: ArtefactFile, _ tensor: TensorDescription,
-    _ model: any TensorSource
+    _ model: any TensorSource, _ statistics: CalibrationStatistics?
   ) throws -> (record: TensorRecord, sums: ErrorSums?) {
     let start = ContinuousClock.now
     let stored = try artefact.content(of: name)
@@ -59,17 +67,45 @@ public enum ArtefactComparison {
         tensor: name, artefact: stored.sourceShape.dimensions, model: tensor.shape.dimensions,
         path: model.path)
     }
-    var sums: ErrorSums?
-    if case .weight(let weight) = stored.kind {
+    let sums: ErrorSums?
+    var outputError: Double?
+    var reason = stored.tiedTo.map { "tied to \($0)" } ?? "stored"
+    let isCompressed: Bool
+    switch stored.kind {
+    case .weight(let weight):
+      isCompressed = true
       sums = try DenseComparison.sums(of: weight, against: tensor, in: model)
+      outputError = try inputs(of: tensor, weight, statistics).map {
+        try OutputError.relative(of: weight, against: tensor, in: model, gram: $0)
+      }
+    case .tensor(let values):
+      isCompressed = false
+      sums = try DenseComparison.sums(of: values, against: tensor, in: model)
+      reason = sums == nil ? "the same as the model's" : "not the same as the model's"
     }
+    var error = sums.map(WeightError.init)
+    error?.outputRelative = outputError
     let record = TensorRecord(
       index: index, name: name, shape: tensor.shape.dimensions, sourceType: tensor.dtype.rawValue,
-      storedType: stored.typeName, reason: stored.tiedTo.map { "tied to \($0)" } ?? "stored",
-      compressed: sums != nil, elements: tensor.shape.elementCount, sourceBytes: tensor.byteCount,
-      storedBytes: stored.tiedTo == nil ? stored.byteCount : 0, error: sums.map(WeightError.init),
+      storedType: stored.typeName, reason: reason,
+      compressed: isCompressed, elements: tensor.shape.elementCount, sourceBytes: tensor.byteCount,
+      storedBytes: stored.tiedTo == nil ? stored.byteCount : 0, error: error,
       seconds: (ContinuousClock.now - start).inSeconds)
     return (record, sums)
+  }
+
+  /// The Gram matrix of the inputs that a weight reads; nil where the statistics do not know it.
+  private static func inputs(
+    of tensor: TensorDescription, _ weight: CompressedWeight, _ statistics: CalibrationStatistics?
+  ) throws -> Matrix<Double>? {
+    let name = tensor.name
+    let module = name.hasSuffix(".weight") ? String(name.dropLast(7)) : name
+    guard let input = statistics?.input(of: module), let gram = input.gram else { return nil }
+    guard input.width == weight.columns else {
+      throw PipelineError.statisticsMismatch(
+        tensor: name, width: input.width, columns: weight.columns)
+    }
+    return gram
   }
 }
 
@@ -101,6 +137,49 @@ enum DenseComparison {
       }
     }
     return sums
+  }
+
+  /// The error of a tensor that is stored as it is; nil when its values are the model's.
+  ///
+  /// - Throws: `PipelineError.valuesDiffer` for other values of a type that has no error to measure.
+  static func sums(
+    of stored: Tensor, against tensor: TensorDescription, in model: any TensorSource
+  ) throws -> ErrorSums? {
+    var isSame = stored.dtype == tensor.dtype
+    var sums = ErrorSums()
+    let step = max(1, (4 << 20) / max(1, tensor.shape.rowElementCount * 4))
+    let rowBytes = tensor.shape.rowElementCount * stored.dtype.bytes
+    for first in stride(from: 0, to: tensor.shape.rows, by: step) {
+      let rows = first..<min(first + step, tensor.shape.rows)
+      let original = try Bytes(count: rows.count * tensor.rowByteCount) { target in
+        try model.read(tensor, rows: rows, into: target)
+      }
+      let piece = UnsafeRawBufferPointer(
+        rebasing: stored.bytes.buffer[rows.lowerBound * rowBytes..<rows.upperBound * rowBytes])
+      if stored.dtype == tensor.dtype {
+        isSame = original.withBuffer { $0.elementsEqual(piece) } && isSame
+      }
+      guard stored.dtype.isFloatingPoint, tensor.dtype.isFloatingPoint else { continue }
+      let count = rows.count * tensor.shape.rowElementCount
+      func floats(_ bytes: UnsafeRawBufferPointer, _ dtype: DType) -> [Float] {
+        [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+          FloatConversion.decode(bytes, as: dtype, into: .init(rebasing: buffer[0..<count]))
+          initialized = count
+        }
+      }
+      let left = original.withBuffer { floats($0, tensor.dtype) }
+      let right = floats(piece, stored.dtype)
+      left.withUnsafeBufferPointer { left in
+        right.withUnsafeBufferPointer { sums += ErrorSums(original: left, approximation: $0) }
+      }
+    }
+    withExtendedLifetime(stored) {}
+    if isSame { return nil }
+    guard stored.dtype.isFloatingPoint, tensor.dtype.isFloatingPoint else {
+      throw PipelineError.valuesDiffer(tensor: tensor.name, path: model.path)
+    }
+    // Another type for the same numbers is no difference.
+    return sums.squaredError == 0 ? nil : sums
   }
 
   /// Rows of a tensor as f32; all of them when `rows` is nil.

@@ -1,5 +1,6 @@
 import Artefacts
 import Checkpoints
+import Synchronization
 import Tensors
 import Weights
 
@@ -24,8 +25,17 @@ public enum Decompression {
   ) throws {
     let names = artefact.names
     let pool = WorkerPool(workers: workers)
+    let done = Mutex(0)
+    @Sendable func finished(_ name: String) {
+      // Reported under the lock, so that the count never runs backwards.
+      done.withLock {
+        $0 += 1
+        report(.progress(done: $0, total: names.count, current: name))
+      }
+    }
     try pool.forEach(names.count) { index in
       let content = try artefact.content(of: names[index])
+      defer { finished(names[index]) }
       guard content.tiedTo == nil || !output.sharesStorage else { return }
       switch content.kind {
       case .tensor(let tensor):
@@ -35,7 +45,6 @@ public enum Decompression {
       case .weight(let weight):
         try decode(weight, content.sourceType, to: names[index], output.sink)
       }
-      report(.progress(done: index + 1, total: names.count, current: names[index]))
     }
   }
 

@@ -1,6 +1,7 @@
 import Artefacts
 import Checkpoints
 import Foundation
+import LinearAlgebra
 import RunRecords
 import Synchronization
 import Tensors
@@ -37,9 +38,15 @@ public enum CompressionRun {
     let folder = WorkFolder(output: target.output)
     let identity = RunIdentity(plan: plan, tool: tool)
     let (journal, finished) = try openJournal(plan, target, folder, identity)
-    let outcome = try runJobs(
-      plan, folder: folder, journal: journal, finished: finished, interruption: interruption,
-      report: report)
+    let outcome: [FinishedTensor]
+    do {
+      outcome = try runJobs(
+        plan, folder: folder, journal: journal, finished: finished, interruption: interruption,
+        report: report)
+    } catch {
+      cleanUp(folder, after: error)
+      throw error
+    }
     guard !interruption.isRequested else { throw PipelineError.interrupted(folder: folder.path) }
 
     let entries = outcome.map(\.entry)
@@ -70,20 +77,42 @@ public enum CompressionRun {
 
   private static func checkTarget(_ plan: Plan, _ target: Target) throws {
     let output = URL(fileURLWithPath: target.output).resolvingSymlinksInPath().path
-    let model = URL(fileURLWithPath: plan.source.path).resolvingSymlinksInPath().path
-    guard output != model else { throw PipelineError.outputIsModel(target.output) }
+    for file in Set(plan.source.tensors.compactMap(\.storage.file) + [plan.source.path])
+    where URL(fileURLWithPath: file).resolvingSymlinksInPath().path == output {
+      throw PipelineError.outputIsModel(target.output)
+    }
+    guard FileIO.kind(of: target.output) != .folder else {
+      throw PipelineError.file(
+        path: target.output, reason: "a folder of this name is in the way; choose another --output")
+    }
     if FileManager.default.fileExists(atPath: target.output), !target.force, !target.resume {
       throw PipelineError.outputExists(target.output)
+    }
+    // Resuming replaces an output only when there is work that will become it.
+    let folder = WorkFolder(output: target.output)
+    if FileManager.default.fileExists(atPath: target.output), !target.force, !folder.exists {
+      throw PipelineError.nothingToResume(folder: folder.path)
     }
     let parent = FileIO.folder(of: target.output)
     guard FileIO.kind(of: parent) == .folder else {
       throw PipelineError.file(
         path: target.output, reason: "the folder '\(parent)' does not exist; make it first")
     }
-    let free = FileIO.availableBytes(inFolder: parent)
+    // What an unfinished run holds is part of what this one needs.
+    let free =
+      FileIO.availableBytes(inFolder: parent) + folder.heldBytes
     guard free >= plan.forecast.diskBytes else {
       throw PipelineError.diskTooSmall(
         needed: plan.forecast.diskBytes, free: free, folder: parent)
+    }
+  }
+
+  /// Removes the work of a run that would fail again in the same way; what is left over from the
+  /// others is there to go on with.
+  private static func cleanUp(_ folder: WorkFolder, after error: any Error) {
+    switch error {
+    case PipelineError.nonFinite, PipelineError.stage: folder.remove()
+    default: break
     }
   }
 
@@ -118,6 +147,7 @@ public enum CompressionRun {
     do {
       let outcome = try pool.map(plan.tensors.count) { index in
         if let taken = before[index] {
+          events.advanced(by: taken.record.sourceBytes, of: taken.record.name)
           events.finished(taken.record)
           return taken
         }
@@ -126,7 +156,7 @@ public enum CompressionRun {
         }
         let planned = plan.tensors[index]
         return try ledger.withReservation(planned.peakBytes) {
-          let tensor = try finish(planned, plan, folder, journal, interruption)
+          let tensor = try finish(planned, plan, folder, journal, interruption, events)
           events.finished(tensor.record)
           return tensor
         }
@@ -142,17 +172,18 @@ public enum CompressionRun {
 
   private static func finish(
     _ planned: PlannedTensor, _ plan: Plan, _ folder: WorkFolder, _ journal: Journal,
-    _ interruption: Interruption
+    _ interruption: Interruption, _ events: OrderedEvents
   ) throws -> FinishedTensor {
     let start = ContinuousClock.now
     let part = try PartFile(path: folder.partPath(index: planned.index))
     let job = TensorJob(
       planned: planned, source: plan.source, part: part, hashing: plan.options.hashing,
-      interruption: interruption, workFolder: folder.path)
+      interruption: interruption, workFolder: folder.path,
+      advance: { events.advanced(by: $0, of: planned.tensor.name) })
     let outcome: TensorJob.Outcome
     do {
       outcome = try job.run()
-    } catch let error as WeightsError {
+    } catch let error where error is WeightsError || error is LinearAlgebraError {
       throw PipelineError.stage(
         file: plan.source.path, tensor: planned.tensor.name, reason: "\(error)")
     }
@@ -177,15 +208,9 @@ public enum CompressionRun {
   ) -> ArtefactHeader {
     var hashes: [String: String] = [:]
     for tensor in outcome { hashes[tensor.entry.name] = tensor.sourceHash }
-    var companions: [String: String] = [:]
-    for (name, path) in plan.source.metadata.companions where name != "config.json" {
-      if let data = FileManager.default.contents(atPath: path) {
-        companions[name] = String(data: data, encoding: .utf8)
-      }
-    }
     return ArtefactHeader(
       toolVersion: tool.version, configuration: plan.source.metadata.configuration,
-      companions: companions, recipeName: plan.recipe.name,
+      companions: Companions(of: plan.source).texts, recipeName: plan.recipe.name,
       recipe: plan.recipe.canonicalJSON.text(.canonical),
       recipeHash: plan.recipe.hash, sourceFormat: plan.source.format,
       sourceMetadata: plan.source.metadata.strings, sourceHashes: hashes, seed: plan.recipe.seed,

@@ -47,6 +47,9 @@ final class Journal: @unchecked Sendable {
   private var pending: [(line: String, part: PartFile?)] = []
   private var lastFlush = ContinuousClock.now
   private let interval: Duration = .milliseconds(500)
+  /// The most tensors of one group: each keeps its part file open until it is flushed, and a model
+  /// may have thousands of small ones.
+  private static let groupLimit = 64
 
   private init(path: String, descriptor: Int32, durable: Bool) {
     self.path = path
@@ -94,7 +97,7 @@ final class Journal: @unchecked Sendable {
       // The torn line must not become the beginning of the next one.
       let length = lines.reduce(0) { $0 + $1.count + 1 }
       guard ftruncate(journal.descriptor, off_t(length)) == 0 else {
-        throw .file(path: path, reason: PartFile.systemError())
+        throw PartFile.failure(path)
       }
     }
     return (journal, finished)
@@ -105,7 +108,7 @@ final class Journal: @unchecked Sendable {
   ) throws(PipelineError) -> Journal {
     // Truncation comes after the lock: a running process's journal must survive the attempt.
     let descriptor = Foundation.open(path, (flags & ~O_TRUNC) | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw .file(path: path, reason: PartFile.systemError()) }
+    guard descriptor >= 0 else { throw PartFile.failure(path) }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       close(descriptor)
       throw .workFolderBusy((path as NSString).deletingLastPathComponent)
@@ -118,8 +121,10 @@ final class Journal: @unchecked Sendable {
   func add(_ tensor: FinishedTensor, part: PartFile?) throws {
     lock.lock()
     defer { lock.unlock() }
-    pending.append((JournalLine.line(tensor), part))
-    if ContinuousClock.now - lastFlush >= interval { try flushLocked() }
+    pending.append((JournalLine.line(tensor), durable ? part : nil))
+    if ContinuousClock.now - lastFlush >= interval || pending.count >= Self.groupLimit {
+      try flushLocked()
+    }
   }
 
   /// Writes everything that is pending.
@@ -144,12 +149,12 @@ final class Journal: @unchecked Sendable {
       let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
       if count < 0 {
         if errno == EINTR { continue }
-        throw .file(path: path, reason: PartFile.systemError())
+        throw PartFile.failure(path)
       }
       bytes = bytes.dropFirst(count)
     }
     if durable, fsync(descriptor) != 0 {
-      throw .file(path: path, reason: PartFile.systemError())
+      throw PartFile.failure(path)
     }
   }
 }

@@ -11,7 +11,7 @@ final class PartFile {
 
   init(path: String) throws(PipelineError) {
     descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw .file(path: path, reason: PartFile.systemError()) }
+    guard descriptor >= 0 else { throw PartFile.failure(path) }
     self.path = path
   }
 
@@ -32,7 +32,7 @@ final class PartFile {
       let count = pwrite(descriptor, base + done, bytes.count - done, off_t(offset + done))
       if count < 0 {
         if errno == EINTR { continue }
-        throw .file(path: path, reason: PartFile.systemError())
+        throw PartFile.failure(path)
       }
       done += count
     }
@@ -40,14 +40,16 @@ final class PartFile {
 
   /// Flushes what was written to the disk.
   func synchronize() throws(PipelineError) {
-    guard fsync(descriptor) == 0 else { throw .file(path: path, reason: PartFile.systemError()) }
+    guard fsync(descriptor) == 0 else { throw PartFile.failure(path) }
   }
 
-  /// The last system call's failure as a sentence; a full disk says what to do.
-  static func systemError() -> String {
+  /// The last system call's failure: no room (a full disk, a quota, a limit on a file's size) is
+  /// told apart, as a run can go on after it.
+  static func failure(_ path: String) -> PipelineError {
     let code = errno
     let text = String(cString: strerror(code))
-    return code == ENOSPC ? "\(text); make room and go on with --resume" : text
+    let isFull = code == ENOSPC || code == EDQUOT || code == EFBIG
+    return isFull ? .diskFull(path: path, reason: text) : .file(path: path, reason: text)
   }
 }
 

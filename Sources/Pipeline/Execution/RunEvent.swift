@@ -13,7 +13,8 @@ public enum RunEvent: Sendable {
   case assembling(bytes: Int)
 }
 
-/// Passes records on in order of their index, whatever order they come in.
+/// Counts bytes as they are read, and passes records on in order of their index, whatever order they
+/// come in.
 final class OrderedEvents: @unchecked Sendable {
   private let lock = NSLock()
   private let total: Int
@@ -29,15 +30,22 @@ final class OrderedEvents: @unchecked Sendable {
     self.report = report
   }
 
+  /// Some bytes of a tensor are done; a large one tells this many times.
+  func advanced(by bytes: Int, of name: String) {
+    lock.lock()
+    defer { lock.unlock() }
+    doneBytes += bytes
+    report(.progress(done: doneBytes, total: totalBytes, current: name))
+  }
+
+  /// A tensor is finished.
   func finished(_ record: TensorRecord) {
     lock.lock()
     defer { lock.unlock() }
     waiting[record.index] = record
-    doneBytes += record.sourceBytes
     while let record = waiting.removeValue(forKey: next) {
       report(.tensor(record, of: total))
       next += 1
     }
-    report(.progress(done: doneBytes, total: totalBytes, current: record.name))
   }
 }

@@ -17,6 +17,8 @@ struct TensorJob {
   let hashing: Bool
   let interruption: Interruption
   let workFolder: String
+  /// Told how many bytes of the source are done, piece by piece.
+  let advance: (Int) -> Void
 
   /// Bytes of source values that are in memory at once on the streaming roads: small enough that
   /// a piece is still in the cache when it is hashed and encoded.
@@ -33,6 +35,7 @@ struct TensorJob {
   func run() throws -> Outcome {
     switch planned.decision {
     case .tied(let name):
+      advance(tensor.byteCount)
       return Outcome(content: .tied(to: name), notes: [])
     case .leave:
       return try copy()
@@ -63,6 +66,7 @@ struct TensorJob {
       let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<range.count * rowBytes])
       try source.read(tensor, rows: range, into: piece)
       try body(range, piece)
+      advance(piece.count)
       row = range.upperBound
     }
   }
@@ -87,7 +91,7 @@ struct TensorJob {
     return Outcome(content: .tensor(dataset), sourceHash: hash, notes: [])
   }
 
-  private func compressWhole(_ compression: TensorDecision.Compression) throws -> Outcome {
+  func compressWhole(_ compression: TensorDecision.Compression) throws -> Outcome {
     let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: tensor.byteCount, alignment: 64)
     defer { raw.deallocate() }
     try source.read(tensor, rows: 0..<tensor.shape.rows, into: raw)
@@ -97,12 +101,14 @@ struct TensorJob {
       FloatConversion.decode(UnsafeRawBufferPointer(raw), as: tensor.dtype, into: target)
       $1 = tensor.shape.elementCount
     }
-    if let index = FloatConversion.firstNonFinite(UnsafeRawBufferPointer(raw), as: tensor.dtype) {
-      throw nonFinite(at: index)
-    }
+    // Looked for in what was decoded: a finite f64 may be too large for the f32 of the stages.
+    let index = values.withUnsafeBytes { FloatConversion.firstNonFinite($0, as: .f32) }
+    if let index { throw nonFinite(at: index) }
     let original = compression.view.matrix(from: values)
-    let weight = try StageRunner.run(original, compression, pool: .serial)
+    let weight = try StageRunner.run(
+      original, compression, sourceType: tensor.dtype, pool: .serial)
     guard !interruption.isRequested else { throw PipelineError.interrupted(folder: workFolder) }
+    advance(tensor.byteCount)
     let encoded = weight.encodedParts()
     var datasets: [ArtefactDataset] = []
     for item in encoded.parts {

@@ -18,6 +18,15 @@ struct WorkFolder: Sendable {
 
   var exists: Bool { FileManager.default.fileExists(atPath: path) }
 
+  /// Bytes on the disk that belong to an unfinished run.
+  var heldBytes: Int {
+    let files = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    return files.reduce(0) { sum, file in
+      var status = stat()
+      return stat(path + "/" + file, &status) == 0 ? sum + Int(status.st_blocks) * 512 : sum
+    }
+  }
+
   func create() throws(PipelineError) {
     do {
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)

@@ -5,10 +5,12 @@ import Weights
 /// What stages will store and what memory they need, from shapes alone.
 enum StageForecast {
   /// Bytes that the parts of a weight take after all stages; exact for what is built in.
-  static func storedBytes(of compression: TensorDecision.Compression) -> Int {
+  static func storedBytes(
+    of compression: TensorDecision.Compression, sourceType: DType
+  ) -> Int {
     let rows = compression.view.rows
     let columns = compression.view.columns
-    var base = rows * columns * 4
+    var base = rows * columns * (compression.exactBaseType(for: sourceType) ?? .f32).bytes
     var mask = 0
     var outliers = 0
     var factors = 0

@@ -18,8 +18,9 @@ public enum Planner {
     let unmatched = recipe.unmatchedSelectors(names: names)
     guard unmatched.isEmpty else { throw .unmatchedSelectors(unmatched) }
     var planned: [PlannedTensor] = []
+    let classifier = TensorClassifier(source)
     for (index, tensor) in source.tensors.enumerated() {
-      let decision = try decide(tensor, recipe)
+      let decision = try decide(tensor, classifier.kind(of: tensor), recipe)
       planned.append(forecast(tensor, decision, index: index, options))
     }
     var forecast = Forecast(planned, options)
@@ -34,21 +35,21 @@ public enum Planner {
     forecast.peakBytes = min(forecast.peakBytes, limit)
     return Plan(
       recipe: recipe, source: source, tensors: planned, forecast: forecast,
-      warnings: warnings(recipe, planned), options: options)
+      warnings: warnings(recipe, planned) + warnings(of: source), options: options)
   }
 
   /// What happens to one tensor.
   static func decide(
-    _ tensor: TensorDescription, _ recipe: Recipe
+    _ tensor: TensorDescription, _ kind: TensorClassifier.Kind, _ recipe: Recipe
   ) throws(PipelineError) -> TensorDecision {
     // A tensor whose bytes are another's is stored once, as the first of them: ties come free.
     if let first = tensor.sharesStorageWith { return .tied(to: first) }
     let selection = recipe.selection(of: tensor.name)
     let view: WeightView
-    switch TensorClassifier.kind(of: tensor) {
+    switch kind {
     case .left(let reason): return .leave(reason)
     case .leftUnlessTargeted(let reason, let possible):
-      guard case .targeted = selection, reason != .unknownLayout else { return .leave(reason) }
+      guard case .targeted = selection else { return .leave(reason) }
       view = possible
     case .weight(let possible):
       view = possible
@@ -80,13 +81,19 @@ public enum Planner {
       peak = StageForecast.streamingBytes(of: tensor)
       seconds = StageForecast.seconds(of: tensor, nil, hashing: options.hashing)
     case .compress(let compression):
-      stored = StageForecast.storedBytes(of: compression)
+      stored = StageForecast.storedBytes(of: compression, sourceType: tensor.dtype)
       peak = StageForecast.peakBytes(of: tensor, compression)
       seconds = StageForecast.seconds(of: tensor, compression, hashing: options.hashing)
     }
     return PlannedTensor(
       index: index, tensor: tensor, decision: decision, storedBytes: stored, peakBytes: peak,
       seconds: seconds)
+  }
+
+  private static func warnings(of source: any TensorSource) -> [String] {
+    Companions(of: source).leftOut.map {
+      "'\($0)' is no text and is not carried along in the artefact; keep it beside it"
+    }
   }
 
   private static func warnings(_ recipe: Recipe, _ planned: [PlannedTensor]) -> [String] {

@@ -6,9 +6,9 @@ import Recipes
 public enum RecipeFile {
   /// Reads and checks a recipe file.
   ///
-  /// - Throws: `RecipeErrors` with every diagnostic, or `CheckpointError` when it cannot be read.
-  public static func load(_ path: String) throws -> Recipe {
-    try RecipeParser.parse(bytes: try smallFile(path), file: path)
+  /// - Throws: all that is wrong with it; a file that cannot be read is one of those things.
+  public static func load(_ path: String) throws(RecipeErrors) -> Recipe {
+    try RecipeParser.parse(file: path)
   }
 
   /// The bytes of a small text file; one byte more than the parser takes is enough to be refused.

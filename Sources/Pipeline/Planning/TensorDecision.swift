@@ -16,7 +16,10 @@ public enum TensorDecision: Sendable, Hashable {
     case notFloatingPoint(DType)
     case empty
     case embedding
+    case positions
     case head
+    case notALayer
+    case optimizer
     case notTargeted
     case ignored(selector: String)
     case skippedByOverride
@@ -68,7 +71,10 @@ extension TensorDecision.LeaveReason: CustomStringConvertible {
     case .notFloatingPoint(let dtype): "\(dtype.rawValue) values"
     case .empty: "empty"
     case .embedding: "embedding, dense unless targeted"
+    case .positions: "position table, dense unless targeted"
     case .head: "output head, dense unless targeted"
+    case .notALayer: "no layer's weight"
+    case .optimizer: "optimizer state"
     case .notTargeted: "not in targets"
     case .ignored(let selector): "ignored by '\(selector)'"
     case .skippedByOverride: "skipped by an override"

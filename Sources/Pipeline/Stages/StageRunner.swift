@@ -5,6 +5,35 @@ import Quantization
 import Tensors
 import Weights
 
+extension TensorDecision.Compression {
+  /// The short type in which a dense base keeps every value, when there is one: stages that only
+  /// leave entries out keep the source's own values, and a half-precision model must not grow.
+  func exactBaseType(for source: DType) -> DType? {
+    guard source == .f16 || source == .bf16 else { return nil }
+    let keepsValues = stages.allSatisfy { stage in
+      switch stage {
+      case .prune, .outliers, .lowRank(of: .error, _, _): true
+      case .quantize, .lowRank, .channelScale: false
+      }
+    }
+    return keepsValues ? source : nil
+  }
+}
+
+extension Tensor {
+  /// A matrix in another floating-point type that holds its values exactly.
+  fileprivate func rounded(to type: DType) throws -> Tensor {
+    let values = floats()
+    return try Tensor(
+      dtype: type, shape: shape,
+      bytes: Bytes(count: values.count * type.bytes) { target in
+        try values.withUnsafeBufferPointer {
+          try FloatConversion.encode($0, as: type, into: target)
+        }
+      })
+  }
+}
+
 /// Runs a weight's stages in order: each sees the original and the sum so far.
 enum StageRunner {
   /// The compressed weight after all stages.
@@ -12,8 +41,10 @@ enum StageRunner {
   /// - Parameters:
   ///   - original: the dense weight, out × in.
   ///   - compression: the stages, resolved for this weight.
+  ///   - sourceType: the element type in the checkpoint.
   static func run(
-    _ original: Matrix<Float>, _ compression: TensorDecision.Compression, pool: WorkerPool
+    _ original: Matrix<Float>, _ compression: TensorDecision.Compression, sourceType: DType,
+    pool: WorkerPool
   ) throws -> CompressedWeight {
     var weight = CompressedWeight.dense(original, view: compression.view)
     for stage in compression.stages {
@@ -34,6 +65,9 @@ enum StageRunner {
         let scale = ChannelScaling.scale(of: original, alpha: Float(alpha))
         weight = try ChannelScaling.apply(weight, scale: scale)
       }
+    }
+    if let type = compression.exactBaseType(for: sourceType), case .dense(let base)? = weight.base {
+      weight.base = .dense(DenseBase(values: try base.values.rounded(to: type)))
     }
     return weight
   }

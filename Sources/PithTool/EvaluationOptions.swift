@@ -1,0 +1,108 @@
+import ArgumentParser
+import Foundation
+import Pith
+
+/// How a text becomes windows.
+struct WindowOptions: ParsableArguments {
+  @Option(help: "Tokens of a window. Default: 512, or the model's positions if fewer.")
+  var length: Int?
+
+  @Option(help: "The most windows (with --template: records). Default: 256 (all).")
+  var sequences: Int?
+
+  @Option(help: "Tokens from one window's start to the next; less than --length overlaps.")
+  var stride: Int?
+
+  @Flag(help: "Put the tokenizer's beginning token first.")
+  var bos = false
+
+  @Option(help: "A tokenizer.json in place of the model's own.")
+  var tokenizer: String?
+
+  @Option(help: "JSONL: the field that holds the text.")
+  var field = "text"
+
+  @Option(help: "The seed of bootstrap and choices of examples.")
+  var seed: UInt64 = 0
+
+  /// The windows of a file, and the tokenizer's name.
+  func read(_ path: String, for model: OpenedModel) throws -> (EvaluationWindows, String?) {
+    var used: Tokenizer?
+    func load() throws -> Tokenizer {
+      let loaded = try used ?? model.tokenizer(override: tokenizer)
+      used = loaded
+      return loaded
+    }
+    let data = try EvaluationData.read(
+      path, field: field, vocabularySize: model.description.vocabularySize, tokenizer: load)
+    let cut = try data.scoringWindows(
+      .init(length: length, sequences: sequences, stride: stride, withBeginning: bos),
+      for: model.description, beginning: { try beginning(load()) })
+    return (cut, used?.path)
+  }
+
+  /// The tokenizer's beginning token.
+  func beginning(_ tokenizer: Tokenizer) throws -> Int32 {
+    guard let token = tokenizer.beginning else {
+      throw EvaluationError.noBeginning(path: tokenizer.path)
+    }
+    return token
+  }
+}
+
+/// How records become options to score.
+struct TaskOptions: ParsableArguments {
+  @Option(help: "Prompt and options, label 0 first: '{text} It was{ bad| good}'.")
+  var template: String?
+
+  @Option(help: "With --template: the field with the right option's number.")
+  var label = "label"
+
+  @Option(help: "With --template: cut the text to so many tokens.")
+  var maxTextTokens: Int?
+
+  @Option(help: "With --template: worked examples before every prompt.")
+  var shots = 0
+
+  @Option(help: "With --shots: the JSONL file that the examples are drawn from.")
+  var examples: String?
+
+  func refuseWithoutTemplate() throws {
+    guard maxTextTokens == nil, shots == 0, examples == nil else {
+      throw UsageError("--max-text-tokens, --shots and --examples need --template")
+    }
+  }
+
+  func evaluation(
+    data: String, sequences: Int?, tokenizer: Tokenizer, beginning: Int32?, seed: UInt64
+  ) throws -> TaskEvaluation {
+    guard (shots > 0) == (examples != nil) else {
+      throw UsageError("--shots and --examples go together")
+    }
+    let records = try JSONLines.records(data)
+    return try TaskEvaluation(
+      records: sequences.map { Array(records.prefix($0)) } ?? records,
+      template: Template(template ?? ""), tokenizer: tokenizer,
+      settings: .init(
+        beginning: beginning, maximumTextTokens: maxTextTokens, labelField: label,
+        shots: shots, seed: seed),
+      examples: try examples.map { try JSONLines.records($0) } ?? [])
+  }
+}
+
+/// A progress line over windows or records.
+struct WindowMeter {
+  private let printer: ProgressPrinter
+  private let total: Int
+
+  init(quiet: Bool, total: Int) {
+    printer = ProgressPrinter(quiet: quiet, showsTensors: false)
+    self.total = total
+  }
+
+  func report(_ done: Int) {
+    printer.report(.progress(done: done, total: total, current: "windows"))
+  }
+
+  func finish() { printer.finish() }
+}

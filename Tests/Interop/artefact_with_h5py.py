@@ -1,0 +1,186 @@
+"""An artefact read by h5py alone, as docs/artefact-format.md describes it: PITH MODEL
+
+Pith compresses the model by several recipes and writes the dense tensors back with `pith
+decompress`; this script decodes every part of every weight with numpy and must come to the same
+numbers. The page's own example runs too. Every dataset's SHA-256 is checked on the way.
+Exit codes: 0 good, 1 a difference, 77 a Python module is missing.
+"""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+try:
+    import h5py
+    import numpy as np
+except ImportError as missing:
+    print(f"skipped: {missing}")
+    sys.exit(77)
+
+STAGES = {
+    "int4": "[{quantize: {method: rtn, bits: 4, group: 64}}]",
+    "int3": "[{quantize: {method: rtn, bits: 3, group: 32, symmetric: false, scales: bf16}}]",
+    "int5channel": "[{quantize: {method: rtn, bits: 5, group: channel, symmetric: false}}]",
+    "int2tensor": "[{quantize: {method: rtn, bits: 2, group: tensor, scales: f32}}]",
+    "sparse": "[{prune: {method: magnitude, sparsity: 0.5}}]",
+    "sparse4": "[{prune: {method: magnitude, pattern: '2:4'}}, "
+    "{quantize: {method: rtn, bits: 4, group: 32}}]",
+    "outliers": "[{outliers: {method: columns, count: 3}}, "
+    "{quantize: {method: rtn, bits: 4, group: 64}}]",
+    "repaired": "[{quantize: {method: rtn, bits: 4, group: 64}}, "
+    "{low_rank: {method: svd, of: error, rank: 4}}]",
+    "residual": "[{low_rank: {method: svd, of: weight, rank: 4}}, "
+    "{quantize: {method: rtn, bits: 3, group: 64}}]",
+    "scaled": "[{transform: {method: channel_scale, alpha: 0.5}}, "
+    "{quantize: {method: rtn, bits: 4, group: 64}}]",
+}
+
+
+def floats(dataset):
+    """A dataset's values as f32; bf16 lies in the file as u16."""
+    values = dataset[()]
+    if dataset.attrs.get("dtype") == "bf16":
+        return (values.astype(np.uint32) << 16).view(np.float32)
+    return values.astype(np.float32)
+
+
+def unpack(packed, bits, count):
+    """Rows of codes, each a bit stream, least significant bit first."""
+    stream = np.unpackbits(packed, axis=1, bitorder="little")[:, : count * bits]
+    digits = stream.reshape(packed.shape[0], count, bits).astype(np.int32)
+    return digits @ (1 << np.arange(bits))
+
+
+def base(group, path):
+    if path + "/values" in group:
+        return floats(group[path + "/values"])
+    codes = group[path + "/codes"]
+    bits, columns = int(codes.attrs["bits"]), int(codes.attrs["columns"])
+    assert codes.attrs["packing"] == "lsb_first_rows"
+    values = unpack(codes[()], bits, columns)
+    scales = floats(group[path + "/scales"])
+    if int(codes.attrs["symmetric"]):
+        zeros = np.full(scales.shape, 1 << (bits - 1))
+    else:
+        zeros = unpack(group[path + "/zeros"][()], bits, scales.shape[1])
+    granularity = codes.attrs["granularity"]
+    expected = {
+        "tensor": (1, 1), "channel": (len(values), 1),
+        "group": (len(values), columns // int(codes.attrs.get("group", columns))),
+    }[granularity]
+    assert scales.shape == expected, (granularity, scales.shape)
+    width = columns // scales.shape[1]
+    return (values - np.repeat(zeros, width, axis=1)).astype(np.float32) * np.repeat(
+        scales, width, axis=1
+    )
+
+
+def decode(group):
+    """A weight's out × in matrix as the sum of its parts, seen by the untransformed input."""
+    shape = [int(extent) for extent in np.atleast_1d(group.attrs["source_shape"])]
+    layout = group.attrs["source_layout"]
+    assert int(group.attrs["weight_version"]) == 1 and "source_dtype" in group.attrs
+    weight = base(group, "base") if "base" in group else None
+    if "mask" in group:
+        bitmap = group["mask/bitmap"]
+        weight = weight * unpack(bitmap[()], 1, int(bitmap.attrs["columns"]))
+    if "outliers" in group:
+        weight[:, group["outliers/columns"][()]] += floats(group["outliers/values"])
+    if "low_rank" in group:
+        scales = np.atleast_1d(group.attrs["low_rank_scales"])
+        for index, scale in enumerate(scales):
+            b, a = (base(group, f"low_rank/{index}/{side}") for side in "ba")
+            if f"low_rank/{index}/sigma" in group:
+                b = b * group[f"low_rank/{index}/sigma"][()]
+            path = np.float32(scale) * (b @ a)
+            weight = path if weight is None else weight + path
+    kinds = [str(kind) for kind in np.atleast_1d(group.attrs.get("transforms", []))]
+    for index, kind in reversed(list(enumerate(kinds))):
+        payload = group[f"site/{index}/{kind}"][()]
+        if kind == "scale":
+            weight = weight / payload
+        else:
+            weight = weight[:, np.argsort(payload)]
+    if layout == "outputs_first":
+        return weight.reshape(shape)
+    return weight.T.reshape(shape)
+
+
+def check_hashes(file):
+    count = 0
+
+    def visit(path, item):
+        nonlocal count
+        if isinstance(item, h5py.Dataset):
+            count += 1
+            found = hashlib.sha256(item[()].tobytes()).hexdigest()
+            assert found == item.attrs["sha256"], path
+
+    file.visititems(visit)
+    return count
+
+
+def run(*arguments):
+    result = subprocess.run(arguments, capture_output=True, text=True)
+    if result.returncode != 0:
+        sys.exit(f"{' '.join(arguments)}:\n{result.stderr}")
+
+
+def example(artefact):
+    """The page's example, with its names of a file and a weight replaced; its `weight`."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(folder, "../../docs/artefact-format.md")) as page:
+        code = re.search(r"```python\n(.*?)```", page.read(), re.S).group(1)
+    found = {}
+    exec(code.replace('"small.h5"', repr(artefact)), found)
+    return found["weight"]
+
+
+def main(pith, model):
+    failures = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for name, stages in STAGES.items():
+            recipe, artefact = f"{folder}/{name}.yaml", f"{folder}/{name}.h5"
+            dense = f"{folder}/{name}-dense.h5"
+            with open(recipe, "w") as file:
+                file.write(f"version: 1\nname: {name}\nstages: {stages}\n")
+            run(pith, "compress", recipe, "--model", model, "--output", artefact)
+            run(pith, "decompress", artefact, dense)
+            with h5py.File(artefact) as file, h5py.File(dense) as expected:
+                assert file.attrs["format"] == "pith-artefact"
+                assert int(file.attrs["format_version"]) == 1
+                names = json.loads(file.attrs["tensor_names"])
+                datasets = check_hashes(file)
+                worst, weights = 0.0, 0
+                for tensor in names:
+                    link = tensor.replace("%", "%25").replace("/", "%2F")
+                    target = expected[tensor][()].astype(np.float64)
+                    if link in file["weights"]:
+                        weights += 1
+                        found = decode(file["weights"][link])
+                        # f32 sums in another order, no more.
+                        limit = 2e-6 * max(np.abs(target).max(), 1e-30)
+                    else:
+                        found, limit = floats(file["tensors"][link]), 0
+                    difference = np.abs(found - target).max(initial=0)
+                    worst = max(worst, difference)
+                    if found.shape != target.shape or not difference <= limit:
+                        print(f"{name}: '{tensor}' differs by {difference}")
+                        failures += 1
+                print(f"{name}: {weights} weights, {datasets} datasets, largest difference {worst:.1e}")
+                if name == "int4":
+                    tensor = "model.layers.0.mlp.down_proj.weight"
+                    if not np.array_equal(example(artefact), expected[tensor][()]):
+                        print("the example of docs/artefact-format.md gives other numbers")
+                        failures += 1
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    sys.exit(main(sys.argv[1], sys.argv[2]))
