@@ -40,7 +40,7 @@ public final class BlockwiseRunner {
       folder: folder)
     // A window of states counts against the cap too.
     let windowRows = max(1, memoryLimit / (8 * provider.description.hiddenSize))
-    chunks = batch.chunks(ofRows: min(trunk.passRows, windowRows))
+    chunks = batch.chunks(ofRows: min(trunk.blockwisePassRows, windowRows))
     for chunk in chunks {
       try store.with(rows: rows(chunk), reading: false, writing: true, scratch: trunk.scratch) {
         trunk.embed(batch, chunk, cache: nil, into: $0)

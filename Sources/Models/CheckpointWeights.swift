@@ -18,6 +18,7 @@ public struct CheckpointWeights: WeightProvider {
   ///   - configuration: config.json's text; nil takes the checkpoint's own.
   ///   - mapped: whether tensors may stay mapped. Mapped pages count against a memory cap as they
   ///     are touched; without mapping they are read, and freed with the block that holds them.
+  ///     Tables are mapped either way where they can be, and without it let go after each use.
   /// - Throws: `ArchitectureError` when the configuration is missing or does not fit.
   public init(
     _ source: any TensorSource, configuration: String? = nil, mapped: Bool = true
@@ -45,18 +46,26 @@ public struct CheckpointWeights: WeightProvider {
   }
 
   public func table(_ name: String, rows: Int, columns: Int) throws -> FloatTable {
-    let tensor = try load(name)
-    guard tensor.shape.dimensions == [rows, columns] else {
+    let description = try described(name)
+    guard description.shape.dimensions == [rows, columns] else {
       throw ModelError.wrongWeightShape(
-        name: name, found: tensor.shape.dimensions, expected: [rows, columns])
+        name: name, found: description.shape.dimensions, expected: [rows, columns])
     }
-    return FloatTable(tensor)
+    // Tables outlive all blocks and may be larger than any: under a cap only the rows at hand stay.
+    if !mapped, let bytes = try source.mapped(description), bytes.count > 0 {
+      return FloatTable(
+        transient: try Tensor(dtype: description.dtype, shape: description.shape, bytes: bytes))
+    }
+    return FloatTable(try load(name))
+  }
+
+  private func described(_ name: String) throws(ModelError) -> TensorDescription {
+    guard let tensor = byName[name] else { throw .noTensor(name: name, path: source.path) }
+    return tensor
   }
 
   private func load(_ name: String) throws -> Tensor {
-    guard let tensor = byName[name] else {
-      throw ModelError.noTensor(name: name, path: source.path)
-    }
+    let tensor = try described(name)
     if mapped { return try source.load(tensor) }
     let bytes = try Bytes(count: tensor.byteCount) { target in
       try source.read(tensor, rows: 0..<tensor.shape.rows, into: target)

@@ -1,3 +1,4 @@
+import Foundation
 import Tensors
 
 /// A matrix of f32 in memory, or of a narrower type that is decoded as rows are read.
@@ -6,9 +7,12 @@ public struct FloatTable: Sendable {
   public let columns: Int
   private let dtype: DType
   private let bytes: Bytes
+  /// Whether the bytes are a file's pages that are let go after use.
+  private let isTransient: Bool
 
   /// A table over a tensor of two axes; another rank is a bug of the caller.
   public init(_ tensor: Tensor) {
+    isTransient = false
     precondition(tensor.shape.rank == 2 && tensor.dtype.isFloatingPoint, "a table is a matrix")
     rows = tensor.shape.dimensions[0]
     columns = tensor.shape.dimensions[1]
@@ -18,8 +22,22 @@ public struct FloatTable: Sendable {
     bytes = tensor.dtype == .f32 && !aligned ? Bytes(tensor.floats()) : tensor.bytes
   }
 
+  /// A table over a mapped file whose pages leave memory as soon as their rows were used: a large
+  /// vocabulary then takes no more than the tile at hand.
+  ///
+  /// A trap: the bytes must be a read-only mapping of a file. Other memory would lose its content.
+  init(transient tensor: Tensor) {
+    precondition(tensor.shape.rank == 2 && tensor.dtype.isFloatingPoint, "a table is a matrix")
+    isTransient = true
+    rows = tensor.shape.dimensions[0]
+    columns = tensor.shape.dimensions[1]
+    dtype = tensor.dtype
+    bytes = tensor.bytes
+  }
+
   /// A table over values in memory.
   public init(floats: [Float], rows: Int, columns: Int) {
+    isTransient = false
     precondition(floats.count == rows * columns, "\(floats.count) values, \(rows) × \(columns)")
     self.rows = rows
     self.columns = columns
@@ -40,9 +58,10 @@ public struct FloatTable: Sendable {
   /// The bytes that the table takes.
   public var byteCount: Int { bytes.count }
 
-  /// The values, when they are f32.
+  /// The values, when they are f32 and aligned as such.
   var floats: UnsafePointer<Float>? {
-    dtype == .f32 ? bytes.buffer.baseAddress?.assumingMemoryBound(to: Float.self) : nil
+    guard dtype == .f32, UInt(bitPattern: bytes.buffer.baseAddress) % 4 == 0 else { return nil }
+    return bytes.buffer.baseAddress?.assumingMemoryBound(to: Float.self)
   }
 
   /// Writes some rows as f32; out of range is a bug of the caller.
@@ -53,5 +72,22 @@ public struct FloatTable: Sendable {
       UnsafeRawBufferPointer(
         rebasing: bytes.buffer[range.lowerBound * bytesPerRow..<range.upperBound * bytesPerRow]),
       as: dtype, into: UnsafeMutableBufferPointer(start: target, count: range.count * columns))
+    letGo(rows: range)
+  }
+
+  /// Lets the pages of some rows leave memory, when the table is transient; they come back from the
+  /// file when they are touched again, whoever else reads them meanwhile.
+  func letGo(rows range: Range<Int>) {
+    guard isTransient, let base = bytes.buffer.baseAddress, !range.isEmpty else { return }
+    let page = UInt(getpagesize())
+    let bytesPerRow = UInt(columns * dtype.bytes)
+    let start = UInt(bitPattern: base)
+    // A fault brings in its neighbours too, up to 64 KiB on Linux: they go as well.
+    let around: UInt = 64 << 10
+    let first = max(
+      start / page * page, (start + UInt(range.lowerBound) * bytesPerRow) / around * around)
+    let whole = (start + UInt(bytes.count) + page - 1) / page * page
+    let last = min(whole, (start + UInt(range.upperBound) * bytesPerRow) / around * around + around)
+    madvise(UnsafeMutableRawPointer(bitPattern: first), Int(last - first), MADV_DONTNEED)
   }
 }

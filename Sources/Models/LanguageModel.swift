@@ -58,7 +58,8 @@ public final class LanguageModel: Sendable {
   ) throws -> Matrix<Float> {
     try batch.validate(for: description, past: cache?.lengths)
     try cache?.checkRoom(batch)
-    let chunks = batch.chunks(ofRows: trunk.passRows)
+    let chunks = batch.chunks(
+      ofRows: resident == nil ? trunk.blockwisePassRows : trunk.passRows)
     let width = description.hiddenSize
     let blocks = 0..<min(stopAfter ?? .max, description.blocks.count)
     var states = try Matrix<Float>(rows: batch.rows, columns: width) { target in

@@ -35,6 +35,10 @@ final class ModelTrunk: Sendable {
   /// Rows that one pass takes, as long as its sequences are not longer.
   var passRows: Int { max(512, Self.passBytes / (4 * BlockPass.scratchPerRow(model))) }
 
+  /// The same where weights pass through memory block by block: half, to stay in bounds that a
+  /// user sets; there the longer tiles of a long pass are worth less than their room.
+  var blockwisePassRows: Int { max(512, passRows / 2) }
+
   /// The width of the final hidden states.
   var outputWidth: Int { outputProjection?.outputs ?? model.hiddenSize }
 

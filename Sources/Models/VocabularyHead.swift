@@ -58,6 +58,7 @@ struct VocabularyHead: Sendable {
   ) {
     if let weights = table.floats {
       multiply(x, rows, weights + tokens.lowerBound * width, tokens, y, stride)
+      table.letGo(rows: tokens)
       return
     }
     scratch.with(Self.tileTokens * width) { decoded in

@@ -12,7 +12,7 @@ extension PipelineError: CustomStringConvertible {
     case .statisticsMissing(let tensor, let rows, let columns, let path):
       "'\(path)' has no statistics of the input of '\(tensor)' (\(rows) × \(columns)); gather them "
         + "on this model, or leave the tensor out with 'ignore'"
-    case .statisticsMismatch(let tensor, let rows, let columns, let width, let path):
+    case .calibrationMismatch(let tensor, let rows, let columns, let width, let path):
       "'\(path)': the statistics of the input of '\(tensor)' have \(width) entries, the weight is "
         + "\(rows) × \(columns): expected \(columns); they are of another model"
     case .statisticsWithoutGram(let tensor, let columns, let path):
@@ -38,7 +38,8 @@ extension PipelineError: CustomStringConvertible {
     case .unfinishedRun(let folder):
       "'\(folder)' holds an unfinished run; go on with --resume, or pass --force to start over"
     case .nothingToResume(let folder):
-      "there is no unfinished run to resume ('\(folder)' does not exist); run without --resume"
+      "there is no unfinished run to resume ('\(folder)' does not exist) and the output exists; pass "
+        + "--force to replace it"
     case .changedSinceJournal(let folder, let what, let then, let now):
       "the unfinished run in '\(folder)' cannot be resumed: \(what) was \(then) and is now \(now); "
         + "restore it, or start over with --force"
@@ -63,6 +64,9 @@ extension PipelineError: CustomStringConvertible {
     case .valuesDiffer(let tensor, let path):
       "tensor '\(tensor)' is stored as it is, and not as '\(path)' has it; validate against the "
         + "model that the artefact was made from"
+    case .statisticsMismatch(let tensor, let width, let columns):
+      "the statistics of the input of '\(tensor)' are \(width) wide, the weight reads \(columns) "
+        + "inputs; calibrate with the model that the artefact was made from"
     case .tensorMissing(let tensor, let path):
       "'\(path)' has no tensor '\(tensor)', which the other holds; validate against the model that "
         + "the artefact was made from"

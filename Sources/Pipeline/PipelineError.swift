@@ -9,7 +9,7 @@ public enum PipelineError: Error, Sendable {
   case patternDoesNotFit(tensor: String, kept: Int, of: Int, columns: Int)
   case statisticsNeeded(tensor: String, rows: Int, columns: Int)
   case statisticsMissing(tensor: String, rows: Int, columns: Int, path: String)
-  case statisticsMismatch(tensor: String, rows: Int, columns: Int, width: Int, path: String)
+  case calibrationMismatch(tensor: String, rows: Int, columns: Int, width: Int, path: String)
   case statisticsWithoutGram(tensor: String, columns: Int, path: String)
   case memoryTooSmall(needed: Int, limit: Int, tensor: String)
   case diskTooSmall(needed: Int, free: Int, folder: String)
@@ -28,4 +28,5 @@ public enum PipelineError: Error, Sendable {
   case shapeMismatch(tensor: String, artefact: [Int], model: [Int], path: String)
   case valuesDiffer(tensor: String, path: String)
   case tensorMissing(tensor: String, path: String)
+  case statisticsMismatch(tensor: String, width: Int, columns: Int)
 }

@@ -70,7 +70,8 @@ enum ExitStatus: Int32 {
       .usage
     case .memoryTooSmall, .diskTooSmall, .diskFull: .outOfResource
     case .interrupted: .stopped
-    case .file, .statisticsMissing, .statisticsMismatch, .statisticsWithoutGram, .damagedJournal,
+    case .file, .statisticsMissing, .statisticsMismatch, .calibrationMismatch,
+      .statisticsWithoutGram, .damagedJournal,
       .nonFinite, .stage, .shapeMismatch, .valuesDiffer, .tensorMissing:
       .badInput
     }

@@ -17,6 +17,14 @@ struct ValidateCommand: ParsableCommand {
   @Option(help: "The model that it was made from.")
   var against: String
 
+  @Option(help: "A text: also measure what the model still says (perplexity, divergence).")
+  var data: String?
+
+  @OptionGroup var windows: WindowOptions
+
+  @Option(help: "Statistics from 'pith calibrate': also measure each layer's outputs.")
+  var statistics: String?
+
   @Option(help: "A YAML file with bounds (docs/validation.md).")
   var bounds: String?
 
@@ -38,10 +46,12 @@ struct ValidateCommand: ParsableCommand {
     let source = try CheckpointOpener.open(against)
     let quiet = jsonPath == "-"
     let printer = ProgressPrinter(quiet: quiet, showsTensors: false)
-    let record = try ArtefactComparison.run(
+    var record = try ArtefactComparison.run(
       file, against: source, toolVersion: toolVersion,
-      workers: max(1, workers ?? RunOptions.defaultWorkers), report: printer.report)
+      workers: max(1, workers ?? RunOptions.defaultWorkers),
+      statistics: try statistics.map { try StatisticsFile.read($0) }, report: printer.report)
     printer.finish()
+    if let data { record.modelFigures = try modelFigures(on: data, quiet: quiet) }
     let missed = bounds?.missed(by: record) ?? []
     if let jsonPath {
       let text = record.json(missedBounds: missed).text(.pretty)
@@ -54,9 +64,34 @@ struct ValidateCommand: ParsableCommand {
         terminator: "")
       print(TerminalReport.validationSummary(record), terminator: "")
     }
+    if let bounds, data == nil, bounds.total.needsModelFigures {
+      throw UsageError("the bounds ask what the model still says: pass a text with --data")
+    }
     if !missed.isEmpty {
       for miss in missed { StandardError.write("bound missed: \(miss)") }
       throw ExitStatus.boundMissed
     }
+  }
+
+  /// Runs the artefact and the model over the text, both in one pass.
+  private func modelFigures(on path: String, quiet: Bool) throws -> ModelFigures {
+    let compressed = try OpenedModel.open(artefact, mapped: true)
+    let original = try OpenedModel.open(against, mapped: true)
+    let (cut, _) = try windows.read(path, for: compressed)
+    let pool = WorkerPool(workers: max(1, workers ?? RunOptions.defaultWorkers))
+    let meter = WindowMeter(quiet: quiet, total: cut.windows.count)
+    let scores = try WindowScoring.run(
+      [try compressed.load(memoryLimit: nil, pool: pool)],
+      reference: try original.load(memoryLimit: nil, pool: pool), windows: cut.windows,
+      memoryLimit: nil, progress: meter.report)
+    meter.finish()
+    let divergence = Divergence(
+      scores[0], bootstrap: Bootstrap(windows: cut.windows.count, seed: windows.seed))
+    return ModelFigures(
+      data: path, perplexity: Perplexity(scores[0]).estimate.value,
+      referencePerplexity: divergence.reference.estimate.value,
+      perplexityRatio: divergence.perplexityRatio.value,
+      perplexityRatioError: divergence.perplexityRatio.standardError,
+      divergence: divergence.mean.value, agreement: divergence.agreement.value)
   }
 }

@@ -35,6 +35,13 @@ extension ValidationBounds.Limits: DeclaredBlock {
   static let options: [OptionDeclaration<Self>] = [
     .optional(
       "relative_error", \.relativeError, .number(0...1e9), "At most ‖W − Ŵ‖ / ‖W‖."),
+    .optional(
+      "output_error", \.outputError, .number(0...1e9),
+      "At most ‖X(W − Ŵ)ᵀ‖ / ‖XWᵀ‖, with --statistics."),
+    .optional(
+      "perplexity_ratio", \.perplexityRatio, .number(0...1e9), "At most, with --data; total."),
+    .optional("kl_mean", \.divergence, .number(0...1e9), "At most, with --data; total."),
+    .optional("top1_agreement", \.agreement, .number(0...1), "At least, with --data; total."),
     .optional("snr_db", \.signalToNoise, .number(-1e3...1e3), "At least this many dB."),
     .optional("max_absolute", \.maximumAbsolute, .number(0...1e30), "At most max |W − Ŵ|."),
     .optional("cosine", \.cosine, .number(-1...1), "At least this cosine."),

@@ -16,11 +16,22 @@ public struct ValidationBounds: Sendable, Hashable {
     public var relativeError: Double?
     public var maximumAbsolute: Double?
     public var bitsPerWeight: Double?
+    /// ‖X(W − Ŵ)ᵀ‖ / ‖XWᵀ‖, with statistics.
+    public var outputError: Double?
+    /// Of the whole model, with a text.
+    public var perplexityRatio: Double?
+    public var divergence: Double?
     /// At least.
     public var signalToNoise: Double?
     public var cosine: Double?
     public var ratio: Double?
+    public var agreement: Double?
 
     public init() {}
+
+    /// Whether a bound is on what the model says, which takes a text to measure.
+    public var needsModelFigures: Bool {
+      perplexityRatio != nil || divergence != nil || agreement != nil
+    }
   }
 }

@@ -47,10 +47,12 @@ public enum TerminalReport {
 
   /// The table of errors that `validate` prints, worst first, in 80 columns.
   public static func errors(_ record: RunRecord, width: Int = 80, limit: Int? = nil) -> String {
+    // Where the inputs are known, what happens to the outputs says more than the cosine.
+    let hasOutputs = record.tensors.contains { $0.error?.outputRelative != nil }
     var table = TextTable(
       [
         ("tensor", .left), ("stored", .left), ("bits", .right), ("rel. error", .right),
-        ("SNR dB", .right), ("max |Δ|", .right), ("cosine", .right),
+        ("SNR dB", .right), ("max |Δ|", .right), (hasOutputs ? "output error" : "cosine", .right),
       ], flexible: 0)
     let sorted = record.tensors.filter { $0.error != nil }.sorted { left, right in
       let leftError = left.error?.relativeFrobenius ?? 0
@@ -64,7 +66,10 @@ public enum TerminalReport {
       table.add([
         names.inner(of: tensor.name), tensor.storedType, Format.fixed(tensor.bitsPerWeight, 3),
         Format.significant(error.relativeFrobenius, 4), Format.fixed(error.signalToNoise, 2),
-        Format.significant(error.maximumAbsolute, 3), Format.fixed(error.cosine, 6),
+        Format.significant(error.maximumAbsolute, 3),
+        hasOutputs
+          ? error.outputRelative.map { Format.significant($0, 4) } ?? ""
+          : Format.fixed(error.cosine, 6),
       ])
     }
     var text = names.sentence.map { $0 + "\n" } ?? ""
@@ -92,6 +97,15 @@ public enum TerminalReport {
       let bytes = Format.bytes(dense.reduce(0) { $0 + $1.storedBytes })
       text += "dense: \(dense.count) tensors as they were, \(bytes), "
       text += different == 0 ? "all the same as the model's\n" : "\(different) not the model's\n"
+    }
+    if let figures = record.modelFigures {
+      text +=
+        "model: perplexity \(Format.fixed(figures.referencePerplexity, 2)) → "
+        + "\(Format.fixed(figures.perplexity, 2)), ratio "
+        + "\(Format.fixed(figures.perplexityRatio, 4)) ± "
+        + "\(Format.fixed(figures.perplexityRatioError, 4)),\n"
+        + "       KL \(Format.fixed(figures.divergence, 5)) nats a token, top-1 agreement "
+        + "\(Format.fixed(figures.agreement, 4))\n"
     }
     text +=
       "size:  \(Format.fixed(totals.compressedBitsPerWeight, 3)) bits per compressed weight, "

@@ -25,6 +25,7 @@ extension RunRecord {
       object["missed_bounds"] = .array(missedBounds.map { JSONValue($0) })
     }
     object["totals"] = totals.json
+    object["model_figures"] = modelFigures?.json
     if let forecast {
       object["forecast"] = [
         "peak_bytes": JSONValue(forecast.peakBytes), "disk_bytes": JSONValue(forecast.diskBytes),
@@ -80,11 +81,12 @@ extension TensorRecord {
 extension WeightError {
   /// The figures as JSON; what is infinite is null, as JSON has no infinity.
   public var json: JSONValue {
-    [
-      "relative_frobenius": JSONValue(relativeFrobenius),
-      "signal_to_noise_db": JSONValue(signalToNoise),
-      "maximum_absolute": JSONValue(maximumAbsolute),
-      "cosine": JSONValue(cosine),
-    ]
+    var object = JSONObject()
+    object["relative_frobenius"] = JSONValue(relativeFrobenius)
+    object["signal_to_noise_db"] = JSONValue(signalToNoise)
+    object["maximum_absolute"] = JSONValue(maximumAbsolute)
+    object["cosine"] = JSONValue(cosine)
+    object["output_relative"] = outputRelative.map { JSONValue($0) }
+    return .object(object)
   }
 }

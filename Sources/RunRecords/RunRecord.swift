@@ -24,6 +24,8 @@ public struct RunRecord: Sendable, Hashable {
   public var warnings: [String]
   public var tensors: [TensorRecord]
   public var totals: Totals
+  /// What the compressed model still says, when a text was given.
+  public var modelFigures: ModelFigures?
   /// What a plan expects; nil for a run that took place.
   public var forecast: ForecastRecord?
 
@@ -112,6 +114,8 @@ public struct WeightError: Sendable, Hashable {
   public var maximumAbsolute: Double
   /// ⟨W, Ŵ⟩ / (‖W‖·‖Ŵ‖).
   public var cosine: Double
+  /// ‖X(W − Ŵ)ᵀ‖ / ‖XWᵀ‖ on calibration inputs; nil without statistics.
+  public var outputRelative: Double?
 
   public init(
     relativeFrobenius: Double, signalToNoise: Double, maximumAbsolute: Double, cosine: Double

@@ -211,4 +211,33 @@ import Testing
       }
     }
   }
+
+  /// The cap is a promise: a run under the least one that its plan accepts keeps it.
+  @Test(arguments: [
+    "{transform: {method: channel_scale, alpha: 0.5}}, {outliers: {method: columns, count: 8}}, "
+      + "{prune: {method: magnitude, sparsity: 0.5}}, {quantize: {method: rtn, bits: 4, group: 64}}",
+    "{low_rank: {method: svd, of: weight, rank: 4}}",
+  ])
+  func theMemoryCapIsKept(_ stages: String) throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let decomposes = stages.contains("svd")
+      try RandomModel.write(
+        to: folder + "/model.safetensors", matrices: 2, rows: decomposes ? 768 : 1536,
+        columns: decomposes ? 768 : 1536)
+      try "version: 1\nname: t\nstages: [\(stages)]\n".write(
+        toFile: folder + "/r.yaml", atomically: true, encoding: .utf8)
+      let arguments = [
+        folder + "/r.yaml", "--model", folder + "/model.safetensors", "--workers", "1", "--json",
+      ]
+      let plan = try JSONParser.parse(try Program.run(["plan"] + arguments).output)
+      let limit = try #require(plan["forecast"]?["peak_bytes"]?.int)
+      let less = try Program.run(["plan"] + arguments + ["--memory", "\(limit - (1 << 20))"])
+      #expect(less.status == 4, "the forecast is no tight one")
+      let run = try Program.run(
+        ["compress"] + arguments + ["--memory", "\(limit)", "--output", folder + "/out.h5"])
+      #expect(run.status == 0, "\(run.error)")
+      let peak = try #require(try JSONParser.parse(run.output)["peak_resident_bytes"]?.int)
+      #expect(peak <= limit, "\(peak >> 20) MiB of \(limit >> 20)")
+    }
+  }
 }

@@ -122,6 +122,10 @@ import Testing
       #expect(refused.status == 2)
       #expect(refused.error.contains("--force"))
       #expect(try String(contentsOfFile: output, encoding: .utf8) == "precious")
+      // Nothing was begun that could be resumed.
+      let resumed = try Program.run(arguments + ["--resume"])
+      #expect(resumed.status == 2 && resumed.error.contains("--force"), "\(resumed.error)")
+      #expect(try String(contentsOfFile: output, encoding: .utf8) == "precious")
       #expect(try Program.run(arguments + ["--force"]).status == 0)
       #expect(try Program.run(["verify", output]).status == 0)
     }
@@ -177,6 +181,51 @@ import Testing
       }
       #expect(FileManager.default.fileExists(atPath: folder + "/dense/config.json"))
       #expect(FileManager.default.fileExists(atPath: folder + "/dense/tokenizer.json"))
+    }
+  }
+
+  @Test func validateMeasuresOutputsAndTheModelItself() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let model = SharedFiles.fixture("nanollama")
+      let text = SharedFiles.fixture("text/heldout_publicdomain.txt")
+      let statistics = folder + "/stats.h5"
+      #expect(try Program.run(["calibrate", "--model", model, "--output", statistics]).status == 0)
+      var figures: [JSONValue] = []
+      for preset in ["w8", "w3"] {
+        let output = folder + "/\(preset).h5"
+        let run = try Program.run([
+          "compress", "--preset", preset, "--model", model, "--output", output,
+        ])
+        #expect(run.status == 0, "\(run.error)")
+        let validate = try Program.run([
+          "validate", output, "--against", model, "--statistics", statistics, "--data", text,
+          "--sequences", "64", "--json", "-",
+        ])
+        #expect(validate.status == 0, "\(validate.error)")
+        figures.append(try JSONParser.parse(validate.output))
+      }
+      func output(_ record: JSONValue) -> [Double] {
+        (record["tensors"]?.array ?? []).compactMap { $0["error"]?["output_relative"]?.double }
+      }
+      // Every compressed weight has an output error; fewer bits make each of them larger.
+      #expect(output(figures[0]).count == 14 && output(figures[1]).count == 14)
+      #expect(zip(output(figures[0]), output(figures[1])).allSatisfy { $0 * 5 < $1 })
+      let ratios = figures.map { $0["model_figures"]?["perplexity_ratio"]?.double ?? 0 }
+      #expect(abs(ratios[0] - 1) < 0.005)
+      #expect(ratios[1] > 1.03)
+
+      let bounds = folder + "/bounds.yaml"
+      try "total: {perplexity_ratio: 1.02}\n".write(
+        toFile: bounds, atomically: true, encoding: .utf8)
+      let missing = try Program.run([
+        "validate", folder + "/w3.h5", "--against", model, "--bounds", bounds,
+      ])
+      #expect(missing.status == 2 && missing.error.contains("--data"))
+      let missed = try Program.run([
+        "validate", folder + "/w3.h5", "--against", model, "--bounds", bounds, "--data", text,
+        "--sequences", "64",
+      ])
+      #expect(missed.status == 1 && missed.error.contains("perplexity_ratio"))
     }
   }
 }

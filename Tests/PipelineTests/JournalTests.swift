@@ -49,10 +49,10 @@ import Testing
 
   @Test func everyKindOfLineComesBack() throws {
     for index in 0..<3 {
-      let tensor = Self.finished(index, "/work")
+      let tensor = Self.finished(index, "/here")
       let line = JournalLine.line(tensor)
       #expect(line.hasSuffix("\n") && line.dropLast().allSatisfy { $0 != "\n" })
-      let back = try #require(JournalLine.finished(Array(line.utf8), folder: "/work"))
+      let back = try #require(JournalLine.finished(Array(line.utf8), folder: "/here"))
       #expect(back == tensor)
       // The folder may have moved.
       let moved = try #require(JournalLine.finished(Array(line.utf8), folder: "/other"))

@@ -2,6 +2,7 @@ import Artefacts
 import Checkpoints
 import Foundation
 import Recipes
+import Synchronization
 import Tensors
 import TestSupport
 import Testing
@@ -44,12 +45,16 @@ import Weights
         return
       }
       #expect(compression.streamingScheme != nil)
+      let advanced = Mutex(0)
       func job(_ name: String) throws -> TensorJob {
         TensorJob(
           planned: planned, source: source, part: try PartFile(path: folder + "/" + name),
-          hashing: true, interruption: Interruption(), workFolder: folder)
+          hashing: true, interruption: Interruption(), workFolder: folder,
+          advance: { bytes in advanced.withLock { $0 += bytes } })
       }
       let streamed = try job("1").run()
+      // Piece by piece, all of it is reported.
+      #expect(advanced.withLock { $0 } == planned.tensor.byteCount)
       let whole = try job("2").compressWhole(compression)
       guard case .weight(let left, let leftParts) = streamed.content,
         case .weight(let right, let rightParts) = whole.content

@@ -222,6 +222,76 @@ import Weights
     }
   }
 
+  @Test func theOutputMayLieInTheModelsFolder() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+        try FileManager.default.copyItem(
+          atPath: SharedFiles.fixture("nanollama/" + name), toPath: folder + "/" + name)
+      }
+      let interruption = Interruption()
+      let recipe = try Sample.recipe()
+      let text = Sample.message {
+        let plan = try Sample.plan(recipe, try CheckpointOpener.open(folder))
+        try Self.run(plan, folder, interruption: interruption) { event in
+          if case .tensor(let record, _) = event, record.index == 5 { interruption.request() }
+        }
+      }
+      #expect(text.contains("--resume"), "\(text)")
+      // The work folder is in the model's folder now, and is no change of the model.
+      let plan = try Sample.plan(recipe, try CheckpointOpener.open(folder))
+      try Self.run(plan, folder, resume: true)
+      #expect(throws: Never.self) {
+        try ArtefactFile(path: folder + "/out.h5").verify(pool: .serial)
+      }
+    }
+  }
+
+  @Test func aChangedModelFileIsNamed() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let model = folder + "/model.safetensors"
+      try FileManager.default.copyItem(
+        atPath: SharedFiles.fixture("nanollama/model.safetensors"), toPath: model)
+      let interruption = Interruption()
+      let recipe = try Sample.recipe()
+      _ = Sample.message {
+        let plan = try Sample.plan(recipe, try CheckpointOpener.open(model))
+        try Self.run(plan, folder, interruption: interruption) { event in
+          if case .tensor(let record, _) = event, record.index == 5 { interruption.request() }
+        }
+      }
+      try FileManager.default.setAttributes(
+        [.modificationDate: Date(timeIntervalSince1970: 1_000_000)], ofItemAtPath: model)
+      let text = Sample.message {
+        let plan = try Sample.plan(recipe, try CheckpointOpener.open(model))
+        try Self.run(plan, folder, resume: true)
+      }
+      #expect(text.contains("the model's file was"), "\(text)")
+      // Starting over is what the message offers.
+      #expect(throws: Never.self) {
+        let plan = try Sample.plan(recipe, try CheckpointOpener.open(model))
+        try Self.run(plan, folder, force: true)
+      }
+    }
+  }
+
+  @Test func reservationsNeverExceedTheLedger() {
+    let ledger = MemoryLedger(limit: 100)
+    let state = Mutex((now: 0, most: 0))
+    WorkerPool(workers: 4).forEach(40) { index in
+      let bytes = [60, 50, 30, 100][index % 4]
+      ledger.withReservation(bytes) {
+        state.withLock {
+          $0.now += bytes
+          $0.most = max($0.most, $0.now)
+        }
+        usleep(200)
+        state.withLock { $0.now -= bytes }
+      }
+    }
+    #expect(state.withLock { $0.most } <= 100)
+    #expect(state.withLock { $0.now } == 0)
+  }
+
   @Test func manySmallTensorsDoNotRunOutOfFiles() throws {
     try SharedFiles.withTemporaryFolder { folder in
       var source = MemorySource()
@@ -252,12 +322,16 @@ import Weights
       }
     }
     for index in [2, 0, 3, 1] {
+      events.advanced(by: 4, of: "")
+      events.advanced(by: 6, of: "")
       events.finished(
         TensorRecord(
           index: index, name: "", shape: [], sourceType: "", storedType: "", reason: "",
           compressed: false, elements: 0, sourceBytes: 10, storedBytes: 0))
     }
     #expect(
-      seen.withLock { $0 } == ["p10", "t0", "p20", "p30", "t1", "t2", "t3", "p40"])
+      seen.withLock { $0 } == [
+        "p4", "p10", "p14", "p20", "t0", "p24", "p30", "p34", "p40", "t1", "t2", "t3",
+      ])
   }
 }

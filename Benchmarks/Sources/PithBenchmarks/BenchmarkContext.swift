@@ -107,4 +107,5 @@ enum Timing {
 func show(_ what: String, _ value: String, bar: String? = nil) {
   let name = what.padding(toLength: 52, withPad: " ", startingAt: 0)
   print("  \(name) \(value)" + (bar.map { "   (bar: \($0))" } ?? ""))
+  fflush(nil)
 }

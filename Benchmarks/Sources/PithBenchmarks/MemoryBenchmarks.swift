@@ -16,14 +16,14 @@ enum MemoryBenchmarks {
     for path in paths {
       let opened = try OpenedModel.open(path, mapped: false)
       let block = try PreparedBlock(opened.description.blocks[0], from: opened.weights).byteCount
-      let (windows, length) = (32, min(512, opened.description.maximumPositions))
+      let (windows, length) = (4, min(512, opened.description.maximumPositions))
       let states = windows * length * opened.description.hiddenSize * 4
       print(
         "  \((path as NSString).lastPathComponent): \(Format.bytes(opened.storedBytes)), "
           + "a block \(Format.bytes(block)), states \(Format.bytes(states))")
       let idle = try Measured.run([program, "score-blockwise"])
       show("a process that does nothing", Format.bytes(idle.peakBytes))
-      for (name, cap) in [("states in memory", Int.max), ("states under 4 MiB", 4 << 20)] {
+      for (name, cap) in [("states in memory", Int.max), ("states under 2 MiB", 2 << 20)] {
         for workers in [1, 2] {
           let taken = try Measured.run(
             [program, "score-blockwise", path, "\(windows)", "\(length)", "\(cap)", "\(workers)"])

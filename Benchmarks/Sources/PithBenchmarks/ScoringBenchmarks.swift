@@ -4,7 +4,8 @@ import Pith
 /// Tokens per second of scoring windows: dense and 4-bit weights, sgemm alone, PyTorch.
 ///
 /// Each round measures all sides once, one after the other, so that what else the machine does
-/// meets them alike; figures are medians over the rounds.
+/// meets them alike; figures are medians over the rounds. PITH_BENCH_WORKERS asks for one number of
+/// workers instead of 1 and 2, PITH_BENCH_WINDOWS for another number of windows.
 enum ScoringBenchmarks {
   static func run(_ context: BenchmarkContext) throws {
     let path = try ScoringModel.path(context)
@@ -12,13 +13,13 @@ enum ScoringBenchmarks {
     let model = opened.description
     let length = min(512, model.maximumPositions)
     // About 3 × 10¹¹ products a run.
-    let windows = min(16, max(4, 400_000_000 / opened.parameterCount))
+    let windows = setting("WINDOWS") ?? min(16, max(4, 400_000_000 / opened.parameterCount))
     let sequences = (0..<windows).map { (window: Int) -> [Int32] in
       (0..<length).map { Int32((window * 7919 + $0 * 104_729) % model.vocabularySize) }
     }
     show("model", (path as NSString).lastPathComponent + ", \(windows) windows of \(length)")
     show("numeric path", NumericFingerprint.current.text)
-    for workers in [1, 2] {
+    for workers in setting("WORKERS").map({ [$0] }) ?? [1, 2] {
       let pool = WorkerPool(workers: workers)
       let dense = try LanguageModel(opened.weights, pool: pool)
       let codes = try LanguageModel(FourBitWeights(base: opened.weights), pool: pool)
@@ -30,7 +31,7 @@ enum ScoringBenchmarks {
         [Taken](), [Taken](), [Taken](), [Taken](), [Taken]()
       )
       var means = (ours: Double.nan, theirs: Double.nan)
-      for round in 0..<6 {
+      for round in 0..<4 {
         var found: [[Double]] = []
         let first = try Taken.by { found = try dense.negativeLogLikelihoods(of: sequences) }
         let second = try Taken.by { _ = try codes.negativeLogLikelihoods(of: sequences) }
@@ -68,6 +69,10 @@ enum ScoringBenchmarks {
         "mean -log p, ours and theirs",
         Format.fixed(means.ours, 6) + ", " + Format.fixed(means.theirs, 6))
     }
+  }
+
+  private static func setting(_ name: String) -> Int? {
+    ProcessInfo.processInfo.environment["PITH_BENCH_" + name].flatMap { Int($0) }
   }
 
   private static func generation(

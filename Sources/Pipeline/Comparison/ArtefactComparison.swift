@@ -1,3 +1,4 @@
+import Architectures
 import Artefacts
 import Checkpoints
 import RunRecords
@@ -8,9 +9,11 @@ import Weights
 public enum ArtefactComparison {
   /// Compares every tensor, in pieces of rows, and sums up.
   ///
+  /// - Parameter statistics: of the layers' inputs; with them each weight gets its output error.
   /// - Throws: `PipelineError.tensorMissing`, `.shapeMismatch`, or what reading throws.
   public static func run(
     _ artefact: ArtefactFile, against model: any TensorSource, toolVersion: String, workers: Int,
+    statistics: CalibrationStatistics? = nil,
     report: @escaping @Sendable (RunEvent) -> Void = { _ in }
   ) throws -> RunRecord {
     let clock = ContinuousClock.now
@@ -28,7 +31,7 @@ public enum ArtefactComparison {
       guard let tensor = byName[name] else {
         throw PipelineError.tensorMissing(tensor: name, path: model.path)
       }
-      let result = try measure(name, index: index, artefact, tensor, model)
+      let result = try measure(name, index: index, artefact, tensor, model, statistics)
       events.advanced(by: tensor.byteCount, of: name)
       events.finished(result.record)
       return result
@@ -55,7 +58,7 @@ public enum ArtefactComparison {
 
   private static func measure(
     _ name: String, index: Int, _ artefact: ArtefactFile, _ tensor: TensorDescription,
-    _ model: any TensorSource
+    _ model: any TensorSource, _ statistics: CalibrationStatistics?
   ) throws -> (record: TensorRecord, sums: ErrorSums?) {
     let start = ContinuousClock.now
     let stored = try artefact.content(of: name)
@@ -65,24 +68,44 @@ public enum ArtefactComparison {
         path: model.path)
     }
     let sums: ErrorSums?
+    var outputError: Double?
     var reason = stored.tiedTo.map { "tied to \($0)" } ?? "stored"
     let isCompressed: Bool
     switch stored.kind {
     case .weight(let weight):
       isCompressed = true
       sums = try DenseComparison.sums(of: weight, against: tensor, in: model)
+      outputError = try inputs(of: tensor, weight, statistics).map {
+        try OutputError.relative(of: weight, against: tensor, in: model, gram: $0)
+      }
     case .tensor(let values):
       isCompressed = false
       sums = try DenseComparison.sums(of: values, against: tensor, in: model)
       reason = sums == nil ? "the same as the model's" : "not the same as the model's"
     }
+    var error = sums.map(WeightError.init)
+    error?.outputRelative = outputError
     let record = TensorRecord(
       index: index, name: name, shape: tensor.shape.dimensions, sourceType: tensor.dtype.rawValue,
       storedType: stored.typeName, reason: reason,
       compressed: isCompressed, elements: tensor.shape.elementCount, sourceBytes: tensor.byteCount,
-      storedBytes: stored.tiedTo == nil ? stored.byteCount : 0, error: sums.map(WeightError.init),
+      storedBytes: stored.tiedTo == nil ? stored.byteCount : 0, error: error,
       seconds: (ContinuousClock.now - start).inSeconds)
     return (record, sums)
+  }
+
+  /// The Gram matrix of the inputs that a weight reads; nil where the statistics do not know it.
+  private static func inputs(
+    of tensor: TensorDescription, _ weight: CompressedWeight, _ statistics: CalibrationStatistics?
+  ) throws -> Matrix<Double>? {
+    let name = tensor.name
+    let module = name.hasSuffix(".weight") ? String(name.dropLast(7)) : name
+    guard let input = statistics?.input(of: module), let gram = input.gram else { return nil }
+    guard input.width == weight.columns else {
+      throw PipelineError.statisticsMismatch(
+        tensor: name, width: input.width, columns: weight.columns)
+    }
+    return gram
   }
 }
 

@@ -14,6 +14,7 @@ extension ValidationBounds {
     result += total.missed(
       subject: "total", error: totals.error, bits: totals.compressedBitsPerWeight,
       ratio: totals.ratio)
+    result += total.missed(by: record.modelFigures)
     for tensor in record.tensors where tensor.error != nil {
       result += tensors.missed(
         subject: tensor.name, error: tensor.error,
@@ -43,6 +44,22 @@ extension ValidationBounds.Limits {
     atLeast("cosine", cosine, error?.cosine)
     atMost("bits_per_weight", bitsPerWeight, bits)
     atLeast("ratio", self.ratio, ratio)
+    atMost("output_error", outputError, error?.outputRelative)
+    return result
+  }
+
+  /// Bounds on the whole model; without its figures there is nothing to hold to them.
+  fileprivate func missed(by figures: ModelFigures?) -> [String] {
+    var result: [String] = []
+    if let limit = perplexityRatio, let found = figures?.perplexityRatio, !(found <= limit) {
+      result.append("total: perplexity_ratio is \(found), the bound is at most \(limit)")
+    }
+    if let limit = divergence, let found = figures?.divergence, !(found <= limit) {
+      result.append("total: kl_mean is \(found), the bound is at most \(limit)")
+    }
+    if let limit = agreement, let found = figures?.agreement, !(found >= limit) {
+      result.append("total: top1_agreement is \(found), the bound is at least \(limit)")
+    }
     return result
   }
 }

@@ -89,6 +89,11 @@ public enum CompressionRun {
     if FileManager.default.fileExists(atPath: target.output), !target.force, !target.resume {
       throw PipelineError.outputExists(target.output)
     }
+    // Resuming replaces an output only when there is work that will become it.
+    let folder = WorkFolder(output: target.output)
+    if FileManager.default.fileExists(atPath: target.output), !target.force, !folder.exists {
+      throw PipelineError.nothingToResume(folder: folder.path)
+    }
     let parent = FileIO.folder(of: target.output)
     guard FileIO.kind(of: parent) == .folder else {
       throw PipelineError.file(
@@ -96,7 +101,7 @@ public enum CompressionRun {
     }
     // What an unfinished run holds is part of what this one needs.
     let free =
-      FileIO.availableBytes(inFolder: parent) + WorkFolder(output: target.output).heldBytes
+      FileIO.availableBytes(inFolder: parent) + folder.heldBytes
     guard free >= plan.forecast.diskBytes else {
       throw PipelineError.diskTooSmall(
         needed: plan.forecast.diskBytes, free: free, folder: parent)
@@ -216,12 +221,5 @@ public enum CompressionRun {
       sourceMetadata: plan.source.metadata.strings, sourceHashes: hashes,
       calibrationHash: plan.calibration?.hash, seed: plan.recipe.seed,
       fingerprint: tool.fingerprint)
-  }
-}
-
-extension TensorStorage {
-  /// The file that the bytes lie in, where it is known.
-  fileprivate var file: String? {
-    if case .contiguous(let file, _) = self { file } else { nil }
   }
 }

@@ -1,3 +1,4 @@
+import Checkpoints
 import Digests
 import Foundation
 import RunRecords
@@ -27,7 +28,7 @@ extension RunIdentity {
       Fact(what: "the numeric path", value: tool.fingerprint),
       Fact(what: "the recipe", value: "'\(plan.recipe.name)' \(plan.recipe.textHash.prefix(12))"),
       Fact(what: "the model's list of tensors", value: listing.hexadecimal()),
-      Fact(what: "the model's file", value: Self.stamp(ofModelAt: plan.source.path)),
+      Fact(what: "the model's file", value: Self.stamp(of: plan.source)),
       Fact(what: "hashing", value: plan.options.hashing ? "on" : "off"),
     ]
     if let calibration = plan.calibration {
@@ -35,18 +36,16 @@ extension RunIdentity {
     }
   }
 
-  /// Size and time of last change of a file, or of each file in a folder.
-  private static func stamp(ofModelAt path: String) -> String {
-    var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return "" }
-    var files = [path]
-    if isFolder.boolValue {
-      let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-      files = names.sorted().map { path + "/" + $0 }
-    }
+  /// Sizes and times of last change of the files that the model is read from.
+  ///
+  /// Not of everything in a model's folder: the output and its work folder may lie there too.
+  private static func stamp(of source: any TensorSource) -> String {
+    var files = Set(source.tensors.compactMap(\.storage.file))
+    files.formUnion(source.metadata.companions.values)
+    if FileIO.kind(of: source.path) == .file { files.insert(source.path) }
     var stamp = SHA256()
     var bytes = 0
-    for file in files {
+    for file in files.sorted() {
       var status = stat()
       guard stat(file, &status) == 0 else { continue }
       bytes += Int(status.st_size)
@@ -54,6 +53,11 @@ extension RunIdentity {
     }
     return "\(bytes) bytes, state \(stamp.hexadecimal().prefix(12))"
   }
+}
+
+extension TensorStorage {
+  /// The file that the bytes lie in, where it is known.
+  var file: String? { if case .contiguous(let file, _) = self { file } else { nil } }
 }
 
 /// The time of a file's last change; Linux and macOS name the field differently.
@@ -71,7 +75,20 @@ enum FileTime {
 /// What the operating system says of this process.
 public enum ProcessMemory {
   /// The largest resident set so far, in bytes.
+  ///
+  /// Linux's getrusage counts what the process was before it became this program, so that a large
+  /// parent would be reported; the kernel's own mark begins with the program.
   public static var peakResidentBytes: Int {
+    #if os(Linux)
+    if let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
+      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
+      let kibibytes = line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap({
+        Int($0)
+      })
+    {
+      return kibibytes * 1024
+    }
+    #endif
     var usage = rusage()
     #if canImport(Darwin)
     getrusage(RUSAGE_SELF, &usage)

@@ -41,7 +41,7 @@ public struct CalibrationInput: Sendable {
 
   /// The same, checked against the weight.
   ///
-  /// - Throws: `PipelineError.statisticsMissing`, `.statisticsMismatch`.
+  /// - Throws: `PipelineError.statisticsMissing`, `.calibrationMismatch`.
   func checkedInput(
     of tensor: String, view: WeightView
   ) throws(PipelineError) -> InputStatistics {
@@ -49,7 +49,7 @@ public struct CalibrationInput: Sendable {
       throw .statisticsMissing(tensor: tensor, rows: view.rows, columns: view.columns, path: path)
     }
     guard input.width == view.columns else {
-      throw .statisticsMismatch(
+      throw .calibrationMismatch(
         tensor: tensor, rows: view.rows, columns: view.columns, width: input.width, path: path)
     }
     guard input.hasGram else {

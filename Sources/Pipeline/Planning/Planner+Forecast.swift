@@ -56,12 +56,15 @@ enum StageForecast {
     of tensor: TensorDescription, _ compression: TensorDecision.Compression
   ) -> Int {
     if compression.streamingScheme != nil { return streamingBytes(of: tensor) }
-    // The values as read, the original, the weight before and after a stage, its encoding.
+    // The values as read, the original, the weight before and after a stage, its encoding; with
+    // several stages the allocator keeps one more. Measured: 4.9 matrices with one stage, 5.3 with
+    // four, the values as read among them.
     let dense = tensor.shape.elementCount * 4
-    var peak = tensor.byteCount + 4 * dense
+    var peak = tensor.byteCount + 5 * dense
     for stage in compression.stages {
-      // A singular value decomposition holds the matrix, both factors and LAPACK's workspace.
-      if case .lowRank = stage { peak = max(peak, tensor.byteCount + 9 * dense) }
+      // A singular value decomposition holds the matrix, both factors and LAPACK's workspace;
+      // measured: 11.8 matrices for a square one, fewer for others.
+      if case .lowRank = stage { peak = max(peak, tensor.byteCount + 12 * dense) }
       // The Gram matrix as read and as prepared in f64, with a copy for its order, its damped form
       // and the refit in f32.
       if stage.isCalibrated {
