@@ -1,0 +1,160 @@
+import Checkpoints
+import Evaluation
+import Foundation
+import Models
+import TestSupport
+import Testing
+
+@Suite struct SavedReferenceTests {
+  private static let summary = ModelSummary(
+    path: "nanollama", storedBytes: 1, bitsPerParameter: 16, compressedBitsPerWeight: nil)
+
+  /// Saves the dense model's reference and hands it to a body with its scores.
+  private func withSaved(
+    _ count: Int, _ windows: EvaluationWindows, workers: Int = 1,
+    _ body: (SavedReference, TokenScores) throws -> Void
+  ) throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let path = folder + "/ref.h5"
+      let scores = try SavedReference.write(
+        Nano.model(workers: workers), summary: Self.summary, windows: windows, count: count,
+        to: path)
+      #expect(SavedReference.isReference(path))
+      try body(SavedReference(path), scores)
+    }
+  }
+
+  @Test func theWholeVocabularyGivesTheLiveDivergence() throws {
+    let cut = try Nano.windows(.init(sequences: 8))
+    let (model, reference) = (try Nano.model(bits: 3), try Nano.model())
+    let vocabulary = model.description.vocabularySize
+    let live = try WindowScoring.run([model], reference: reference, windows: cut.windows)[0]
+    try withSaved(vocabulary, cut) { saved, own in
+      let found = try WindowScoring.run(model, saved: saved, windows: cut.windows)
+      #expect(found.savedTokens == nil)
+      #expect(found.offsets == live.offsets)
+      #expect(zip(found.divergences, live.divergences).allSatisfy { abs($0 - $1) < 1e-5 })
+      #expect(found.agreements == live.agreements)
+      for (saved, live) in [
+        (found.negativeLogLikelihoods, live.negativeLogLikelihoods),
+        (found.referenceNegativeLogLikelihoods, live.referenceNegativeLogLikelihoods),
+        (own.negativeLogLikelihoods, live.referenceNegativeLogLikelihoods),
+      ] {
+        #expect(zip(saved, live).allSatisfy { abs($0 - $1) < 1e-5 })
+      }
+    }
+  }
+
+  /// A lower bound on every token; more tokens never lower it, and the loss is small at 64.
+  @Test func topTokensGiveALowerBound() throws {
+    let cut = try Nano.windows(.init(sequences: 16))
+    let (model, reference) = (try Nano.model(bits: 3), try Nano.model())
+    let live = try WindowScoring.run([model], reference: reference, windows: cut.windows)[0]
+    func mean(_ scores: TokenScores) -> Double {
+      scores.divergences.reduce(0, +) / Double(scores.count)
+    }
+    var means: [Double] = []
+    for count in [1, 8, 64] {
+      try withSaved(count, cut) { saved, _ in
+        let found = try WindowScoring.run(model, saved: saved, windows: cut.windows)
+        #expect(found.savedTokens == count)
+        #expect(zip(found.divergences, live.divergences).allSatisfy { $0 <= $1 + 1e-5 })
+        #expect(found.agreements == live.agreements)
+        means.append(mean(found))
+      }
+    }
+    #expect(means[0] < means[1] && means[1] < means[2] && means[2] < mean(live))
+    #expect(means[2] > 0.9 * mean(live), "\(means) of \(mean(live))")
+    #expect(means[0] < 0.9 * mean(live), "the bar is one that a single token misses")
+  }
+
+  @Test func aModelDoesNotDivergeFromItsOwnReference() throws {
+    let cut = try Nano.windows(.init(sequences: 8))
+    try withSaved(64, cut) { saved, own in
+      let found = try WindowScoring.run(Nano.model(), saved: saved, windows: cut.windows)
+      #expect(found.divergences.allSatisfy { $0 == 0 })
+      #expect(found.agreements.allSatisfy { $0 })
+      #expect(found.negativeLogLikelihoods == own.negativeLogLikelihoods)
+      #expect(found.referenceNegativeLogLikelihoods == own.negativeLogLikelihoods)
+    }
+  }
+
+  /// Every token's place against a sort of whole rows.
+  @Test func theFileHoldsTheLikeliestTokensInOrder() throws {
+    let cut = try Nano.windows(.init(sequences: 2))
+    let model = try Nano.model()
+    let hidden = try model.hiddenStates(of: TokenBatch(cut.windows.map(\.tokens)))
+    let logits = try model.logits(of: hidden)
+    try withSaved(20, cut) { saved, _ in
+      let source = try CheckpointOpener.open(saved.path)
+      let tensor = try #require(source.tensor(named: "top_tokens"))
+      let tokens = try source.load(tensor).bytes.array(of: Int32.self)
+      var row = 0
+      for (index, window) in cut.windows.enumerated() {
+        for position in 0..<window.tokens.count - 1 {
+          let start = logits.range(ofRow: index * window.tokens.count + position).lowerBound
+          let order = (0..<model.description.vocabularySize).sorted {
+            let (a, b) = (logits.values[start + $0], logits.values[start + $1])
+            return a == b ? $0 < $1 : a > b
+          }
+          // Other tiles round otherwise: near ties may change places.
+          let found = tokens[row * 20..<(row + 1) * 20].map { logits.values[start + Int($0)] }
+          let expected = order.prefix(20).map { logits.values[start + $0] }
+          #expect(zip(found, expected).allSatisfy { abs($0 - $1) < 1e-4 })
+          row += 1
+        }
+      }
+      #expect(row * 20 == tokens.count)
+    }
+  }
+
+  @Test func otherWindowsAreRefused() throws {
+    let cut = try Nano.windows(.init(length: 64, sequences: 4))
+    try withSaved(4, cut) { saved, _ in
+      let vocabulary = saved.vocabulary
+      try saved.check(cut.windows, vocabulary: vocabulary)
+      var changed = cut.windows
+      changed[2].tokens[5] ^= 1
+      let shorter = try Nano.windows(.init(length: 32, sequences: 4)).windows
+      let strided = try Nano.windows(.init(length: 64, sequences: 4, stride: 32)).windows
+      for (windows, words) in [
+        (changed, "position 5 of window 2"), (shorter, "4 windows of 32 tokens"),
+        (Array(cut.windows.dropLast()), "3 windows of 64 tokens"), (strided, "window 1"),
+      ] {
+        do {
+          _ = try WindowScoring.run(Nano.model(), saved: saved, windows: windows)
+          Issue.record("no error")
+        } catch let error as EvaluationError {
+          #expect("\(error)".contains(words) && "\(error)".contains(saved.path), "\(error)")
+        }
+      }
+      #expect(throws: ModelError.differentVocabularies(model: 7, reference: vocabulary)) {
+        try saved.check(cut.windows, vocabulary: 7)
+      }
+    }
+  }
+
+  @Test func otherFilesAreNoReferences() throws {
+    #expect(!SavedReference.isReference(Nano.folder))
+    #expect(!SavedReference.isReference(Nano.folder + "/model.h5"))
+    #expect(!SavedReference.isReference(Nano.folder + "/model.safetensors"))
+    #expect(throws: EvaluationError.self) { try SavedReference(Nano.folder + "/model.h5") }
+    #expect(throws: EvaluationError.self) {
+      try withSaved(0, Nano.windows(.init(sequences: 1))) { _, _ in }
+    }
+  }
+
+  @Test func workersDoNotChangeTheBytes() throws {
+    let cut = try Nano.windows(.init(sequences: 40))
+    func bytes(_ workers: Int) throws -> Data {
+      var result = Data()
+      try withSaved(16, cut, workers: workers) { saved, _ in
+        result = try Data(contentsOf: URL(fileURLWithPath: saved.path))
+      }
+      return result
+    }
+    let one = try bytes(1)
+    #expect(one.count > 40 * 100 * 16 * 8)
+    #expect(try bytes(2) == one)
+  }
+}
