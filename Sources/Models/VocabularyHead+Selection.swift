@@ -105,7 +105,7 @@ private struct SelectionCollector {
     for row in 0..<rows.count {
       result.scores.append(try partials[row].score(row: rows.lowerBound + row))
       let normalizer = partials[row].normalizer
-      let found =
+      let found: (tokens: [Int32], logits: [Float]) =
         given.isEmpty ? largest[row].sorted() : (Array(given[row].tokens), given[row].logits)
       result.tokens += found.tokens
       result.logProbabilities += found.logits.map { Float(Double($0) - normalizer) }

@@ -2,6 +2,7 @@ import Checkpoints
 import Evaluation
 import Foundation
 import Models
+import Tensors
 import TestSupport
 import Testing
 
@@ -45,7 +46,8 @@ import Testing
     }
   }
 
-  /// A lower bound on every token; more tokens never lower it, and the loss is small at 64.
+  /// A lower bound on every token, and more tokens bring it nearer: of 2048, 64 keep 85 % of this
+  /// model's mean divergence, 256 keep 95 %.
   @Test func topTokensGiveALowerBound() throws {
     let cut = try Nano.windows(.init(sequences: 16))
     let (model, reference) = (try Nano.model(bits: 3), try Nano.model())
@@ -53,19 +55,54 @@ import Testing
     func mean(_ scores: TokenScores) -> Double {
       scores.divergences.reduce(0, +) / Double(scores.count)
     }
-    var means: [Double] = []
-    for count in [1, 8, 64] {
+    var fractions: [Double] = []
+    for count in [1, 8, 64, 256] {
       try withSaved(count, cut) { saved, _ in
         let found = try WindowScoring.run(model, saved: saved, windows: cut.windows)
         #expect(found.savedTokens == count)
         #expect(zip(found.divergences, live.divergences).allSatisfy { $0 <= $1 + 1e-5 })
         #expect(found.agreements == live.agreements)
-        means.append(mean(found))
+        fractions.append(mean(found) / mean(live))
       }
     }
-    #expect(means[0] < means[1] && means[1] < means[2] && means[2] < mean(live))
-    #expect(means[2] > 0.9 * mean(live), "\(means) of \(mean(live))")
-    #expect(means[0] < 0.9 * mean(live), "the bar is one that a single token misses")
+    #expect(zip(fractions, fractions.dropFirst()).allSatisfy { $0 < $1 }, "\(fractions)")
+    #expect(fractions[1] < 0.8 && fractions[2] > 0.8, "\(fractions)")
+    #expect(fractions[3] > 0.9 && fractions[3] < 1, "\(fractions)")
+  }
+
+  /// Tiles, the file and the bucket against whole rows in f64.
+  @Test func lumpingEqualsWholeRows() throws {
+    let cut = try Nano.windows(.init(sequences: 2))
+    let (model, reference) = (try Nano.model(bits: 3), try Nano.model())
+    let batch = TokenBatch(cut.windows.map(\.tokens))
+    let q = try model.logits(of: model.hiddenStates(of: batch))
+    let p = try reference.logits(of: reference.hiddenStates(of: batch))
+    try withSaved(64, cut) { saved, _ in
+      let found = try WindowScoring.run(model, saved: saved, windows: cut.windows)
+      var index = 0
+      for (number, window) in cut.windows.enumerated() {
+        for position in 0..<window.tokens.count - 1 {
+          let row = number * window.tokens.count + position
+          let (a, b) = (probabilities(p, row), probabilities(q, row))
+          let best = a.indices.sorted { a[$0] > a[$1] }.prefix(64)
+          var expected = best.reduce(0) { $0 + a[$1] * log(a[$1] / b[$1]) }
+          let rest = (
+            1 - best.reduce(0) { $0 + a[$1] }, 1 - best.reduce(0) { $0 + b[$1] }
+          )
+          expected += rest.0 * log(rest.0 / rest.1)
+          #expect(abs(found.divergences[index] - expected) < 1e-5)
+          index += 1
+        }
+      }
+      #expect(index == found.count)
+    }
+  }
+
+  private func probabilities(_ logits: Matrix<Float>, _ row: Int) -> [Double] {
+    let values = logits.values[logits.range(ofRow: row)].map { Double($0) }
+    let largest = values.max() ?? 0
+    let sum = values.reduce(0) { $0 + exp($1 - largest) }
+    return values.map { exp($0 - largest) / sum }
   }
 
   @Test func aModelDoesNotDivergeFromItsOwnReference() throws {
