@@ -181,6 +181,33 @@ import Testing
     }
   }
 
+  @Test func damagedReferencesAreNamed() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let path = folder + "/ref.h5"
+      var attributes: [String: AttributeValue] = [
+        "format": .string(SavedReference.format), "version": .int(2),
+        "vocabulary_size": .int(10), "top_k": .int(11),
+      ]
+      func expect(_ words: String, _ tensors: [HDF5SinkTensor] = []) throws {
+        let sink = try HDF5Sink(path: path, tensors: tensors, attributes: attributes)
+        try sink.finish()
+        do {
+          _ = try SavedReference(path)
+          Issue.record("no error")
+        } catch let error as EvaluationError {
+          #expect("\(error)".contains(words) && "\(error)".contains(path), "\(error)")
+        }
+      }
+      try expect("'version' is 2, expected 1")
+      attributes["version"] = .int(1)
+      try expect("'top_k' is 11")
+      attributes["top_k"] = .int(2)
+      try expect("'window_ids' is missing")
+      try expect(
+        "'window_ids' is f32 of [3]", [HDF5SinkTensor(name: "window_ids", dtype: .f32, shape: [3])])
+    }
+  }
+
   @Test func workersDoNotChangeTheBytes() throws {
     let cut = try Nano.windows(.init(sequences: 40))
     func bytes(_ workers: Int) throws -> Data {
