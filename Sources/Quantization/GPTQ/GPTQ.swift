@@ -2,10 +2,9 @@ import LinearAlgebra
 import Tensors
 import Weights
 
-/// GPTQ (Frantar et al. 2022, arXiv 2210.17323): inputs are rounded one after the other, and what
-/// rounding one of them costs is made good by those that are still to come.
+/// Inputs rounded one after the other, each one's loss made good by those to come.
 ///
-/// With H the inputs' Gram matrix and UᵀU = (H + λI)⁻¹, U upper: after input j is rounded,
+/// Frantar and others 2022, arXiv 2210.17323. With H the inputs' Gram matrix and UᵀU = (H + λI)⁻¹, U upper: after input j is rounded,
 /// w ← w − (w_j − q_j)/U_jj · U_j. Rows are independent of each other, so they are shared out in
 /// tiles; within a tile the updates of far inputs wait for a block's end and become one product.
 public enum GPTQ {
