@@ -1,0 +1,95 @@
+import LinearAlgebra
+import Tensors
+import Weights
+
+/// Inputs rounded one after the other, each one's loss made good by those to come.
+///
+/// Frantar and others 2022, arXiv 2210.17323. With H the inputs' Gram matrix and UᵀU = (H + λI)⁻¹, U upper: after input j is rounded,
+/// w ← w − (w_j − q_j)/U_jj · U_j. Rows are independent of each other, so they are shared out in
+/// tiles; within a tile the updates of far inputs wait for a block's end and become one product.
+public enum GPTQ {
+  /// A weight with what its base holds now on an integer grid, its error least where inputs are
+  /// loud.
+  ///
+  /// (1) With a diagonal Gram matrix the codes are those of round-to-nearest; (2) scaling the Gram
+  /// matrix changes nothing; (3) `block` changes nothing but the rounding of sums; (4) grids are
+  /// fitted on the updated weights at their group's start (static ones before the sweep), by the
+  /// scheme's clip search; (5) masked entries stay zero and their loss is made good as well;
+  /// (6) the same bits with any number of workers; (7) the result is finite.
+  ///
+  /// - Parameters:
+  ///   - gram: Σ xᵀx, in × in, both halves.
+  ///   - rows: the rows behind it; fewer than inputs give a warning.
+  /// - Throws: `QuantizationError`.
+  public static func quantize(
+    _ weight: CompressedWeight, gram: Matrix<Double>, rows: Int? = nil, scheme: IntegerScheme,
+    options: GPTQOptions = GPTQOptions(), pool: WorkerPool = .serial
+  ) throws(QuantizationError) -> (weight: CompressedWeight, report: GPTQReport) {
+    try options.check()
+    guard weight.base != nil else { throw .weights(.baseMissing(operation: "quantize")) }
+    if case .group(let size) = scheme.granularity, weight.columns % size != 0 {
+      throw .weights(.groupDoesNotDivide(group: size, columns: weight.columns))
+    }
+    var target = weight.decodedBase()
+    do { try target.checkFinite() } catch { throw .weights(error) }
+    let gramMatrix = try PreparedGram(gram, weight: target)
+    var report = GPTQReport()
+    report.warnings = gramMatrix.warnings(rows: rows)
+    var result = weight
+    guard gramMatrix.isInformed, weight.rows > 0 else {
+      report.isUninformed = true
+      report.warnings.append(
+        "the statistics are all zero: the weight is rounded to the nearest, without calibration")
+      do {
+        result = try RoundToNearest.quantize(weight, scheme: scheme, pool: pool)
+      } catch { throw .weights(error) }
+      return (result, report)
+    }
+    report.deadColumns = gramMatrix.dead
+    gramMatrix.clearDead(&target)
+    let base =
+      options.usesSingle
+      ? try sweep(
+        target, gramMatrix, weight.mask, scheme, options, pool, in: Float.self, &report)
+      : try sweep(
+        target, gramMatrix, weight.mask, scheme, options, pool, in: Double.self, &report)
+    result.base = .integer(base)
+    if options.refit {
+      let refitted = try ScaleRefit.refit(
+        result, target: target, gram: gramMatrix.matrix, before: report.sweepError, pool: pool)
+      result = refitted.weight
+      report.refit = refitted.report
+    }
+    return (result, report)
+  }
+
+  /// Factor and sweep in one precision.
+  private static func sweep<S: SweepScalar>(
+    _ target: Matrix<Float>, _ gram: PreparedGram, _ mask: Mask?, _ scheme: IntegerScheme,
+    _ options: GPTQOptions, _ pool: WorkerPool, in: S.Type, _ report: inout GPTQReport
+  ) throws(QuantizationError) -> IntegerBase {
+    let order = SweepOrder(gram.diagonal, scheme: scheme, order: options.order)
+    let factor: CholeskyResult<S>
+    do {
+      factor = try Cholesky.inverseUpperFactor(
+        gram.normalized(in: order.columns), damping: options.damping)
+    } catch { throw .linearAlgebra(error) }
+    report.attempts = factor.attempts
+    report.dampingUsed = factor.dampingUsed
+    if factor.attempts.count > 1 {
+      report.warnings.append(
+        "the Gram matrix needed a damping of \(factor.dampingUsed) instead of \(options.damping)")
+    }
+    let sweep = try Sweep(
+      target: target, mask: mask, scheme: scheme, order: order, factor: factor.factor,
+      block: options.block, pool: pool)
+    let outcome = try sweep.run(pool: pool)
+    guard outcome.loss.isFinite, outcome.squaredError.isFinite else {
+      throw .overflow(operation: "GPTQ")
+    }
+    report.dampedError = outcome.loss * gram.mean
+    report.sweepError = max(
+      0, report.dampedError - factor.dampingUsed * gram.mean * outcome.squaredError)
+    return outcome.base
+  }
+}

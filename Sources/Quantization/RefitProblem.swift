@@ -1,0 +1,228 @@
+import LinearAlgebra
+import Tensors
+import Weights
+
+/// The least-squares problems of all rows of one weight.
+struct RefitProblem: Sendable {
+  let base: IntegerBase
+  let mask: Mask?
+  let target: Matrix<Float>
+  /// H over its mean diagonal.
+  let gram: Matrix<Float>
+  let decoded: Matrix<Float>
+  private let zeros: [UInt8]
+
+  init(
+    base: IntegerBase, mask: Mask?, target: Matrix<Float>, gram: Matrix<Float>,
+    decoded: Matrix<Float>
+  ) {
+    self.base = base
+    self.mask = mask
+    self.target = target
+    self.gram = gram
+    self.decoded = decoded
+    zeros = base.zeroPoints()
+  }
+
+  struct Outcome: Sendable {
+    /// In the order that the base stores them.
+    var scales: [Float]
+    /// The sum of what the rows' errors changed by, at most 0, over the mean diagonal.
+    var change: Double
+    var rowsImproved: Int
+  }
+
+  static let tileRows = 64
+
+  func solve(pool: WorkerPool) -> Outcome {
+    let rows = base.rows
+    let tiles = (rows + Self.tileRows - 1) / Self.tileRows
+    let systems =
+      (try? pool.map(tiles) { tile -> [ScaleSystem] in
+        self.systems(rows: tile * Self.tileRows..<min((tile + 1) * Self.tileRows, rows))
+      }) ?? []
+    let old = base.scales.floats()
+    var outcome = Outcome(scales: [], change: 0, rowsImproved: 0)
+    var all = systems.flatMap { $0 }
+    if base.grid.granularity == .tensor { all = [ScaleSystem(summing: all)] }
+    let width = base.scales.shape.rowElementCount
+    for (row, system) in all.enumerated() {
+      let solved = system.solved(
+        from: Array(old[row * width..<(row + 1) * width]), grid: base.grid)
+      outcome.scales += solved.scales
+      outcome.change += solved.change
+      if solved.change < 0 { outcome.rowsImproved += 1 }
+    }
+    return outcome
+  }
+
+  /// A and b of some rows.
+  private func systems(rows: Range<Int>) -> [ScaleSystem] {
+    let (count, columns) = (rows.count, base.columns)
+    let length = base.grid.reach(columns: columns)
+    let groups = columns / length
+    let steps = codeSteps(rows: rows)
+    let start = rows.lowerBound * columns
+    var differences = [Float](repeating: 0, count: count * columns)
+    for index in differences.indices {
+      differences[index] = target.values[start + index] - decoded.values[start + index]
+    }
+    var systems = Array(repeating: ScaleSystem(groups: groups), count: count)
+    var product = [Float](repeating: 0, count: count * columns)
+    steps.withUnsafeBufferPointer { steps in
+      differences.withUnsafeBufferPointer { differences in
+        gram.values.withUnsafeBufferPointer { gram in
+          guard let v = steps.baseAddress, let d = differences.baseAddress,
+            let h = gram.baseAddress
+          else { return }
+          for group in 0..<groups {
+            let first = group * length
+            BLAS.gemm(
+              m: count, n: columns, k: length, alpha: 1, a: v + first, lda: columns,
+              transposeA: false, b: h + first * columns, ldb: columns, transposeB: false, beta: 0,
+              c: &product, ldc: columns)
+            product.withUnsafeBufferPointer { product in
+              guard let p = product.baseAddress else { return }
+              for row in 0..<count {
+                let line = row * columns
+                systems[row].right[group] = Double(BLAS.dot(n: columns, x: p + line, y: d + line))
+                for other in group..<groups {
+                  let place = line + other * length
+                  let value = Double(BLAS.dot(n: length, x: p + place, y: v + place))
+                  systems[row].left[group * groups + other] = value
+                  systems[row].left[other * groups + group] = value
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+    return systems
+  }
+
+  /// (code − zero) ⊙ mask of some rows.
+  private func codeSteps(rows: Range<Int>) -> [Float] {
+    let columns = base.columns
+    let length = base.grid.reach(columns: columns)
+    let width = base.scales.shape.rowElementCount
+    var result: [Float] = []
+    result.reserveCapacity(rows.count * columns)
+    for row in rows {
+      let line = base.grid.granularity == .tensor ? 0 : row * width
+      for (column, code) in base.unpackedCodes(row: row).enumerated() {
+        let isKept = mask?.isKept(row, column) ?? true
+        result.append(isKept ? Float(Int(code) - Int(zeros[line + column / length])) : 0)
+      }
+    }
+    return result
+  }
+}
+
+/// One row's quadratic: δᵀAδ − 2bᵀδ for a change δ of its scales.
+struct ScaleSystem: Sendable {
+  let groups: Int
+  var left: [Double]
+  var right: [Double]
+
+  init(groups: Int) {
+    self.groups = groups
+    left = Array(repeating: 0, count: groups * groups)
+    right = Array(repeating: 0, count: groups)
+  }
+
+  /// One scale for all rows.
+  init(summing systems: [ScaleSystem]) {
+    self.init(groups: 1)
+    for system in systems {
+      left[0] += system.left[0]
+      right[0] += system.right[0]
+    }
+  }
+
+  /// b − Aδ.
+  private func residual(_ change: [Double]) -> [Double] {
+    var result = right
+    for row in 0..<groups {
+      var sum = 0.0
+      for column in 0..<groups { sum += left[row * groups + column] * change[column] }
+      result[row] -= sum
+    }
+    return result
+  }
+
+  /// δᵀAδ − 2bᵀδ = −δ·(b + (b − Aδ)).
+  private func value(_ change: [Double]) -> Double {
+    let rest = residual(change)
+    return -(0..<groups).reduce(0.0) { $0 + change[$1] * (right[$1] + rest[$1]) }
+  }
+
+  /// The best stored scales that were found, and what they change the error by; no change at all
+  /// where nothing better was found.
+  func solved(from old: [Float], grid: IntegerGrid) -> (scales: [Float], change: Double) {
+    func stored(_ scale: Double, else other: Float) -> Float {
+      guard scale.isFinite, scale > 0, scale < Double(Float.greatestFiniteMagnitude) else {
+        return other
+      }
+      return grid.stored(scale: Float(scale))
+    }
+    var scales = old
+    var change = [Double](repeating: 0, count: groups)
+    if let exact = minimizer() {
+      let candidate = (0..<groups).map { stored(Double(old[$0]) + exact[$0], else: old[$0]) }
+      let moved = (0..<groups).map { Double(candidate[$0]) - Double(old[$0]) }
+      if value(moved) < 0 { (scales, change) = (candidate, moved) }
+    }
+    // Rounding one scale is made good by the next: each step is taken only where it gains.
+    var rest = residual(change)
+    for _ in 0..<3 {
+      for group in 0..<groups {
+        let pivot = left[group * groups + group]
+        guard pivot > 0 else { continue }
+        let next = stored(Double(scales[group]) + rest[group] / pivot, else: scales[group])
+        let step = Double(next) - Double(scales[group])
+        guard step != 0, pivot * step * step - 2 * step * rest[group] < 0 else { continue }
+        scales[group] = next
+        change[group] += step
+        for other in 0..<groups { rest[other] -= left[other * groups + group] * step }
+      }
+    }
+    let gain = value(change)
+    return gain < 0 ? (scales, gain) : (old, 0)
+  }
+
+  /// A⁻¹b by Cholesky's method with a trace of damping; nil where a pivot fails.
+  private func minimizer() -> [Double]? {
+    let mean = (0..<groups).reduce(0.0) { $0 + left[$1 * groups + $1] / Double(groups) }
+    guard mean > 0, mean.isFinite else { return nil }
+    var factor = left
+    for row in 0..<groups {
+      for column in 0...row {
+        var sum = left[row * groups + column]
+        for index in 0..<column {
+          sum -= factor[row * groups + index] * factor[column * groups + index]
+        }
+        if row == column {
+          // A group whose codes are all zero has no say: 1 leaves its scale alone.
+          let pivot = left[row * groups + row] > 0 ? sum + 1e-6 * left[row * groups + row] : 1
+          guard pivot > 0 else { return nil }
+          factor[row * groups + row] = pivot.squareRoot()
+        } else {
+          factor[row * groups + column] = sum / factor[column * groups + column]
+        }
+      }
+    }
+    var solution = right
+    for row in 0..<groups {
+      for index in 0..<row { solution[row] -= factor[row * groups + index] * solution[index] }
+      solution[row] /= factor[row * groups + row]
+    }
+    for row in (0..<groups).reversed() {
+      for index in row + 1..<max(groups, row + 1) {
+        solution[row] -= factor[index * groups + row] * solution[index]
+      }
+      solution[row] /= factor[row * groups + row]
+    }
+    return solution
+  }
+}
