@@ -15,12 +15,15 @@ public struct Divergence: Sendable, Hashable {
   /// The fraction of tokens where both find the same token the most likely.
   public let agreement: Estimate
   public let reference: Perplexity
+  /// Set when KL is over so many saved tokens and one bucket of all others: a lower bound.
+  public let savedTokens: Int?
 
   static let quantiles = [0.5, 0.9, 0.99, 1.0]
 
   /// - Parameter scores: those of a run with a reference; without one is a bug of the caller.
   public init(_ scores: TokenScores, bootstrap: Bootstrap) {
     precondition(scores.hasReference, "scores with a reference")
+    savedTokens = scores.savedTokens
     let counts = scores.counts
     func mean(_ values: [Double]) -> Estimate {
       let sums = scores.sums(values)

@@ -8,6 +8,9 @@ public enum EvaluationError: Error, Sendable, Hashable {
   case nothingScored(source: String)
   case noLabel(source: String, line: Int, field: String)
   case tooFewModels(Int)
+  case referenceMalformed(path: String, item: String, found: String, expected: String)
+  case referenceOfOtherWindows(path: String, found: String, expected: String)
+  case tooManyTopTokens(Int, vocabulary: Int)
 }
 
 extension EvaluationError: CustomStringConvertible {
@@ -31,6 +34,14 @@ extension EvaluationError: CustomStringConvertible {
       "\(source):\(line): the record has no label in '\(field)'"
     case .tooFewModels(let count):
       "\(count) model was given; a comparison takes two or more"
+    case .referenceMalformed(let path, let item, let found, let expected):
+      "'\(path)': '\(item)' is \(found), expected \(expected); "
+        + "write the reference anew with --save-reference"
+    case .referenceOfOtherWindows(let path, let found, let expected):
+      "'\(path)' was saved on other windows: it has \(found), this run \(expected); give the "
+        + "--data, --length, --sequences, --stride and --bos that it was saved with"
+    case .tooManyTopTokens(let count, let vocabulary):
+      "--top-k \(count) is out of range; the vocabulary has \(vocabulary) tokens"
     }
   }
 }

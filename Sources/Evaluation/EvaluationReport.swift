@@ -35,6 +35,15 @@ public struct ModelSummary: Sendable, Hashable {
   public var bitsPerParameter: Double
   public var compressedBitsPerWeight: Double?
 
+  public init(
+    path: String, storedBytes: Int, bitsPerParameter: Double, compressedBitsPerWeight: Double?
+  ) {
+    self.path = path
+    self.storedBytes = storedBytes
+    self.bitsPerParameter = bitsPerParameter
+    self.compressedBitsPerWeight = compressedBitsPerWeight
+  }
+
   public init(_ model: OpenedModel) {
     path = model.path
     storedBytes = model.storedBytes
@@ -111,13 +120,21 @@ extension Perplexity {
 
 extension Divergence {
   public var json: JSONValue {
-    [
-      "kl_mean": mean.json, "kl_median": median.json, "kl_p90": percentile90.json,
-      "kl_p99": percentile99.json, "kl_max": maximum.json,
-      "log_probability_change": logProbabilityChange.json,
-      "perplexity_ratio": perplexityRatio.json, "top1_agreement": agreement.json,
-      "reference": reference.json,
-    ]
+    var object = JSONObject()
+    object["kl_mean"] = mean.json
+    object["kl_median"] = median.json
+    object["kl_p90"] = percentile90.json
+    object["kl_p99"] = percentile99.json
+    object["kl_max"] = maximum.json
+    if let savedTokens {
+      object["kl_is_lower_bound"] = true
+      object["kl_saved_top_k"] = .init(savedTokens)
+    }
+    object["log_probability_change"] = logProbabilityChange.json
+    object["perplexity_ratio"] = perplexityRatio.json
+    object["top1_agreement"] = agreement.json
+    object["reference"] = reference.json
+    return .object(object)
   }
 }
 

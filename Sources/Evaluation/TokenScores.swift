@@ -8,6 +8,10 @@ public struct TokenScores: Sendable, Hashable {
   public internal(set) var referenceNegativeLogLikelihoods: [Double] = []
   /// KL(reference ‖ model) in nats; empty without a reference.
   public internal(set) var divergences: [Double] = []
+  /// The reference's tokens that divergences are taken over; nil for the whole vocabulary.
+  ///
+  /// All others are then in one bucket, and divergences are lower bounds.
+  public internal(set) var savedTokens: Int?
   /// Whether both find the same token the most likely; empty without a reference.
   public internal(set) var agreements: [Bool] = []
 

@@ -23,7 +23,21 @@ public enum WindowScoring {
   ) throws -> [TokenScores] {
     var results = Array(repeating: TokenScores(), count: models.count)
     let width = (models + [reference].compactMap { $0 }).map(\.description.hiddenSize).max() ?? 1
-    let affordable = memoryLimit.map { $0 / 4 / (8 * width) } ?? .max
+    try forEachBatch(windows, rowBytes: 8 * width, memoryLimit: memoryLimit) { batch in
+      try score(Array(windows[batch]), models, reference, into: &results)
+      progress(batch.upperBound)
+    }
+    return results
+  }
+
+  /// Calls the closure with windows that go through a model at once.
+  ///
+  /// - Parameter rowBytes: what a token takes; those of a batch fill a quarter of the limit.
+  static func forEachBatch(
+    _ windows: [TokenWindow], rowBytes: Int, memoryLimit: Int?,
+    _ body: (Range<Int>) throws -> Void
+  ) throws {
+    let affordable = memoryLimit.map { $0 / 4 / rowBytes } ?? .max
     var first = 0
     while first < windows.count {
       var (last, rows) = (first, 0)
@@ -33,11 +47,9 @@ public enum WindowScoring {
         rows += windows[last].tokens.count
         last += 1
       }
-      try score(Array(windows[first..<last]), models, reference, into: &results)
+      try body(first..<last)
       first = last
-      progress(last)
     }
-    return results
   }
 
   private static func score(
@@ -72,7 +84,7 @@ public enum WindowScoring {
   }
 
   /// Per row the next token, −1 where that is not to be scored.
-  private static func targets(_ window: TokenWindow) -> [Int32] {
+  static func targets(_ window: TokenWindow) -> [Int32] {
     window.tokens.indices.map { row in
       row + 1 < window.tokens.count && row + 1 >= window.firstScored ? window.tokens[row + 1] : -1
     }
@@ -80,7 +92,7 @@ public enum WindowScoring {
 }
 
 extension TokenScores {
-  fileprivate mutating func close(_ windows: [TokenWindow]) {
+  mutating func close(_ windows: [TokenWindow]) {
     for window in windows { offsets.append((offsets.last ?? 0) + window.scoredCount) }
   }
 }

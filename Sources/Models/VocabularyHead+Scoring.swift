@@ -3,7 +3,7 @@ import Tensors
 
 extension VocabularyHead {
   /// What a stripe of the vocabulary says of each row: its largest logit, Σ exp(logit − largest).
-  private struct Partial: Sendable {
+  struct Partial: Sendable {
     var largest: Float = -.infinity
     var top: Int32 = 0
     var sum = 0.0
@@ -34,6 +34,20 @@ extension VocabularyHead {
       target = max(target, other.target)
     }
 
+    /// Log-sum-exp of everything added.
+    var normalizer: Double { Double(largest) + logDouble(sum) }
+
+    /// The score of a row whose whole vocabulary was added.
+    ///
+    /// - Throws: `ModelError.notFiniteLogits`.
+    func score(row: Int) throws(ModelError) -> RowScore {
+      let normalizer = normalizer
+      guard normalizer.isFinite else { throw .notFiniteLogits(row: row) }
+      return RowScore(
+        negativeLogLikelihood: normalizer - Double(target), top: top,
+        topLogProbability: Double(largest) - normalizer)
+    }
+
     /// exp, with 0 for the difference of two infinities (nothing seen yet).
     private func exponential(_ difference: Double) -> Double {
       difference.isNaN || difference == -.infinity ? 0 : expDouble(difference)
@@ -61,12 +75,7 @@ extension VocabularyHead {
       let tile = row / Self.tileRows * stripes
       var total = parts[tile][row % Self.tileRows]
       for stripe in 1..<max(stripes, 1) { total.add(parts[tile + stripe][row % Self.tileRows]) }
-      let normalizer = Double(total.largest) + logDouble(total.sum)
-      guard normalizer.isFinite else { throw ModelError.notFiniteLogits(row: row) }
-      result.append(
-        RowScore(
-          negativeLogLikelihood: normalizer - Double(total.target), top: total.top,
-          topLogProbability: Double(total.largest) - normalizer))
+      result.append(try total.score(row: row))
     }
     return result
   }
@@ -90,23 +99,32 @@ extension VocabularyHead {
     scratch: ScratchMemory
   ) -> [Partial] {
     var result = Array(repeating: Partial(), count: rows.count)
+    forEachTile(x, rows, stripe, scratch: scratch) { row, logits, tokens in
+      result[row].add(logits, tokens: tokens, target: Int(targets[rows.lowerBound + row]))
+    }
+    return result
+  }
+
+  /// Hands out the logits of some rows for some tokens, a tile of the vocabulary at a time.
+  ///
+  /// - Parameter body: called with a row counted from the first, its logits, and their tokens, in
+  ///   the tokens' order.
+  func forEachTile(
+    _ x: Matrix<Float>, _ rows: Range<Int>, _ tokens: Range<Int>, scratch: ScratchMemory,
+    _ body: (Int, UnsafePointer<Float>, Range<Int>) -> Void
+  ) {
     scratch.with(rows.count * Self.tileTokens) { logits in
       x.values.withUnsafeBufferPointer { source in
         guard let base = source.baseAddress.map({ $0 + rows.lowerBound * width }) else { return }
-        for first in stride(from: stripe.lowerBound, to: stripe.upperBound, by: Self.tileTokens) {
-          let tokens = first..<min(first + Self.tileTokens, stripe.upperBound)
+        for first in stride(from: tokens.lowerBound, to: tokens.upperBound, by: Self.tileTokens) {
+          let part = first..<min(first + Self.tileTokens, tokens.upperBound)
           self.logits(
-            base, rows: rows.count, tokens: tokens, into: logits, stride: Self.tileTokens,
+            base, rows: rows.count, tokens: part, into: logits, stride: Self.tileTokens,
             scratch: scratch)
-          for row in 0..<rows.count {
-            result[row].add(
-              logits + row * Self.tileTokens, tokens: tokens,
-              target: Int(targets[rows.lowerBound + row]))
-          }
+          for row in 0..<rows.count { body(row, logits + row * Self.tileTokens, part) }
         }
       }
     }
-    return result
   }
 }
 

@@ -9,9 +9,12 @@ struct EvaluateCommand: ParsableCommand {
     discussion: """
       Perplexity by default: consecutive windows over the whole text, no overlap, no special \
       tokens, the first token of a window unscored. --reference adds the divergence from the \
-      original, both models in one pass. --template scores options on JSONL instead:
+      original, both models in one pass, or from what the original was once saved to say. \
+      --template scores options on JSONL instead:
 
         pith evaluate --model small.h5 --data text.txt --reference model/
+        pith evaluate --model model/ --data text.txt --save-reference ref.h5
+        pith evaluate --model small.h5 --data text.txt --reference ref.h5
         pith evaluate --model small.h5 --data reviews.jsonl --template '{text} It was{ bad| good}'
       """)
 
@@ -21,8 +24,18 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: "A text, JSONL, or an HDF5 file with window_ids.")
   var data: String
 
-  @Option(help: "Compare with this model, token by token.")
+  @Option(
+    help: "Compare, token by token, with this model or with a file that --save-reference wrote.")
   var reference: String?
+
+  @Option(help: "Write what the model says, to compare others with when it is not at hand.")
+  var saveReference: String?
+
+  @Option(help: "With --save-reference: likeliest tokens kept of every position. Default: 128.")
+  var topK: Int?
+
+  @Flag(help: "With --save-reference: replace an existing file.")
+  var force = false
 
   @OptionGroup var windows: WindowOptions
 
@@ -31,9 +44,15 @@ struct EvaluateCommand: ParsableCommand {
   @OptionGroup var options: RunOptions
 
   func run() throws {
+    guard saveReference != nil || (topK == nil && !force) else {
+      throw UsageError("--top-k and --force need --save-reference")
+    }
     if task.template != nil {
-      guard reference == nil, windows.length == nil, windows.stride == nil else {
-        throw UsageError("--template scores options: leave out --reference, --length and --stride")
+      guard reference == nil, saveReference == nil, windows.length == nil, windows.stride == nil
+      else {
+        throw UsageError(
+          "--template scores options: leave out --reference, --save-reference, --length and "
+            + "--stride")
       }
       try runTask()
     } else {
@@ -43,27 +62,56 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   private func runWindows() throws {
+    if let saveReference {
+      guard reference == nil else {
+        throw UsageError("--save-reference writes a reference: leave out --reference")
+      }
+      try OutputCheck.mayWrite(saveReference, force: force, inputs: [model, data])
+    }
     let opened = try OpenedModel.open(model, mapped: options.memory == nil)
-    let other = try reference.map { try OpenedModel.open($0, mapped: options.memory == nil) }
     let (cut, tokenizer) = try windows.read(data, for: opened)
-    let pool = WorkerPool(workers: options.workerCount)
-    let budget = options.memory.map { other == nil ? $0.bytes : $0.bytes / 2 }
-    let loaded = try opened.load(memoryLimit: budget, pool: pool)
-    let loadedReference = try other?.load(memoryLimit: budget, pool: pool)
     let clock = ContinuousClock()
-    let start = clock.now
     let meter = WindowMeter(quiet: options.json, total: cut.windows.count)
-    let scores = try WindowScoring.run(
-      [loaded], reference: loadedReference, windows: cut.windows,
-      memoryLimit: options.memory?.bytes, progress: meter.report)
+    let pool = WorkerPool(workers: options.workerCount)
+    var start = clock.now
+    let scores: TokenScores
+    var summary: ModelSummary?
+    if let reference, SavedReference.isReference(reference) {
+      let saved = try SavedReference(reference)
+      try saved.check(cut.windows, vocabulary: opened.description.vocabularySize)
+      summary = saved.model
+      let loaded = try opened.load(memoryLimit: options.memory?.bytes, pool: pool)
+      start = clock.now
+      scores = try WindowScoring.run(
+        loaded, saved: saved, windows: cut.windows, memoryLimit: options.memory?.bytes,
+        progress: meter.report)
+    } else if let saveReference {
+      let loaded = try opened.load(memoryLimit: options.memory?.bytes, pool: pool)
+      start = clock.now
+      scores = try SavedReference.write(
+        loaded, summary: ModelSummary(opened), windows: cut,
+        count: topK ?? min(SavedReference.defaultCount, opened.description.vocabularySize),
+        to: saveReference, memoryLimit: options.memory?.bytes, progress: meter.report)
+    } else {
+      let other = try reference.map { try OpenedModel.open($0, mapped: options.memory == nil) }
+      summary = other.map { ModelSummary($0) }
+      let budget = options.memory.map { other == nil ? $0.bytes : $0.bytes / 2 }
+      let loaded = try opened.load(memoryLimit: budget, pool: pool)
+      let loadedReference = try other?.load(memoryLimit: budget, pool: pool)
+      start = clock.now
+      scores = try WindowScoring.run(
+        [loaded], reference: loadedReference, windows: cut.windows,
+        memoryLimit: options.memory?.bytes, progress: meter.report)[0]
+    }
     meter.finish()
     let report = EvaluationReport(
-      model: ModelSummary(opened), reference: other.map { ModelSummary($0) },
-      data: DataSummary(cut, tokenizer: tokenizer), scores: scores[0], seed: windows.seed,
+      model: ModelSummary(opened), reference: summary,
+      data: DataSummary(cut, tokenizer: tokenizer), scores: scores, seed: windows.seed,
       seconds: (clock.now - start).seconds)
     print(
       options.json ? report.json.text(.pretty) : EvaluationText.report(report),
       terminator: options.json ? "\n" : "")
+    if let saveReference, !options.json { print("reference written: \(saveReference)") }
   }
 
   private func runTask() throws {

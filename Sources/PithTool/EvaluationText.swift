@@ -20,6 +20,10 @@ enum EvaluationText {
       lines.append(line("  90th percentile", divergence.percentile90, 5))
       lines.append(line("  99th percentile", divergence.percentile99, 5))
       lines.append(line("  maximum", divergence.maximum, 4))
+      if let count = divergence.savedTokens {
+        lines.append(
+          "  a lower bound: over the reference's \(count) saved tokens and one bucket of the rest")
+      }
       lines.append(line("top-1 agreement", divergence.agreement, 4))
       lines.append(
         "standard errors: bootstrap over windows, \(report.bootstrapReplicates ?? 0) resamples "

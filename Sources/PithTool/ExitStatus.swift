@@ -42,7 +42,7 @@ enum ExitStatus: Int32 {
       .badInput
     case let error as TextError: textStatus(of: error)
     case ModelError.badSampling, EvaluationError.tooFewModels,
-      EvaluationError.tokenFileNeedsNoWindows:
+      EvaluationError.tokenFileNeedsNoWindows, EvaluationError.tooManyTopTokens:
       .usage
     case ModelError.scratchFile: .outOfResource
     case is ModelError, is ArchitectureError, is EvaluationError: .badInput

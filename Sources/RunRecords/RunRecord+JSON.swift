@@ -12,7 +12,6 @@ extension RunRecord {
     object["model"] = JSONValue(model)
     object["model_format"] = modelFormat.map { JSONValue($0) }
     object["output"] = output.map { JSONValue($0) }
-    object["output_sha256"] = outputSHA256.map { JSONValue($0) }
     object["recipe"] = recipeName.map { JSONValue($0) }
     object["recipe_sha256"] = recipeHash.map { JSONValue($0) }
     object["fingerprint"] = fingerprint.map { JSONValue($0) }

@@ -20,7 +20,6 @@ public struct RunRecord: Sendable, Hashable {
   public var seconds: Double?
   /// Peak resident memory of the process in bytes.
   public var peakResidentBytes: Int?
-  public var outputSHA256: String?
   public var warnings: [String]
   public var tensors: [TensorRecord]
   public var totals: Totals
