@@ -24,7 +24,7 @@ struct DiagnosticTests {
       """,
       """
       2️⃣error: unknown key 'grup' in 'quantize'; did you mean 'group'? (known keys: method, bits, \
-      group, symmetric, clip, scales)
+      group, symmetric, clip, scales, damping, order, refit)
       """,
       """
       3️⃣error: unknown stage 'quantise' in 'stages'; did you mean 'quantize'? (known stages: \
@@ -75,10 +75,10 @@ struct DiagnosticTests {
       version: 1
       name: t
       stages:
-        - quantize: {method: 1️⃣gptq, bits: 4, clip: 2️⃣msee, scales: 3️⃣f8}
+        - quantize: {method: 1️⃣nearest, bits: 4, clip: 2️⃣msee, scales: 3️⃣f8}
         - low_rank: {method: 4️⃣svdd, of: 5️⃣weigth, rank: 1}
       """,
-      "1️⃣error: unknown method 'gptq' in 'quantize' (known methods: rtn)",
+      "1️⃣error: unknown method 'nearest' in 'quantize' (known methods: rtn, gptq)",
       """
       2️⃣error: 'clip' in 'quantize' must be 'mse' or 'none', found the text 'msee'; did you mean \
       'mse'?

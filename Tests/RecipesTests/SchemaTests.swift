@@ -32,7 +32,7 @@ struct SchemaTests {
     #"{"quantize":{"method":"rtn","bits":4,"grup":1}}"#, #"{"quantise":{}}"#,
     #"{"prune":{"method":"magnitude","sparsity":1}}"#, #"{"prune":{"method":"magnitude"}}"#,
     #"{"prune":{"method":"magnitude","sparsity":0.5,"pattern":"2:4"}}"#,
-    #"{"quantize":{"method":"gptq","bits":4}}"#, #""quantize""#,
+    #"{"quantize":{"method":"gptqq","bits":4}}"#, #""quantize""#,
   ])
   func whatTheParserRefusesTheSchemaRefuses(_ stage: String) throws {
     let text = #"{"version":1,"name":"t","stages":[\#(stage)]}"#

@@ -57,7 +57,12 @@ final class Journal: @unchecked Sendable {
     self.durable = durable
   }
 
-  deinit { close(descriptor) }
+  deinit {
+    // Closing is not enough: a child forked meanwhile (HDF5's reader) holds a copy, and with it the
+    // lock.
+    _ = flock(descriptor, LOCK_UN)
+    close(descriptor)
+  }
 
   /// A new journal; it holds the lock on the work folder as long as it is open.
   static func create(
