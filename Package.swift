@@ -95,8 +95,8 @@ let package = Package(
       "Pipeline",
       [
         "Tensors", "Digests", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts",
-        "Architectures", "Quantization", "Pruning", "LowRank", "Evaluation", "Recipes",
-        "RunRecords",
+        "Architectures", "Quantization", "Pruning", "LowRank", "Models", "Evaluation", "Recipes",
+        "RunRecords", "Text",
       ]),
     room("Reports", ["JSONText", "RunRecords"]),
 

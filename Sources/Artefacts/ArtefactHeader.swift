@@ -24,6 +24,8 @@ public struct ArtefactHeader: Sendable, Hashable {
   public var sourceHashes: [String: String]
   /// SHA-256 of the calibration tokens, when a method used any.
   public var calibrationHash: String?
+  /// What calibrated methods gathered their statistics from, in words.
+  public var calibration: String?
   public var seed: UInt64
   /// The numeric path that the values came by: BLAS core and version, kernel target.
   public var fingerprint: String
@@ -32,7 +34,8 @@ public struct ArtefactHeader: Sendable, Hashable {
     toolVersion: String, configuration: String? = nil, companions: [String: String] = [:],
     recipeName: String, recipe: String, recipeHash: String, sourceFormat: String,
     sourceMetadata: [String: String] = [:], sourceHashes: [String: String] = [:],
-    calibrationHash: String? = nil, seed: UInt64, fingerprint: String
+    calibrationHash: String? = nil, calibration: String? = nil, seed: UInt64,
+    fingerprint: String
   ) {
     self.toolVersion = toolVersion
     self.configuration = configuration
@@ -44,6 +47,7 @@ public struct ArtefactHeader: Sendable, Hashable {
     self.sourceMetadata = sourceMetadata
     self.sourceHashes = sourceHashes
     self.calibrationHash = calibrationHash
+    self.calibration = calibration
     self.seed = seed
     self.fingerprint = fingerprint
   }
@@ -65,6 +69,7 @@ public struct ArtefactHeader: Sendable, Hashable {
     ]
     if let configuration { result["config"] = .string(configuration) }
     if let calibrationHash { result["calibration_sha256"] = .string(calibrationHash) }
+    if let calibration { result["calibration"] = .string(calibration) }
     for (name, text) in companions {
       result[ArtefactFormat.companionPrefix + name] = .string(text)
     }
@@ -100,7 +105,8 @@ public struct ArtefactHeader: Sendable, Hashable {
       recipeHash: try text("recipe_sha256"), sourceFormat: try text("source_format"),
       sourceMetadata: try Self.strings(try text("source_metadata"), "source_metadata", path),
       sourceHashes: try Self.strings(try text("source_sha256"), "source_sha256", path),
-      calibrationHash: attributes["calibration_sha256"]?.string, seed: seed,
+      calibrationHash: attributes["calibration_sha256"]?.string,
+      calibration: attributes["calibration"]?.string, seed: seed,
       fingerprint: try text("fingerprint"))
     for (name, value) in attributes where name.hasPrefix(ArtefactFormat.companionPrefix) {
       guard let text = value.string else {

@@ -50,6 +50,11 @@ public struct ArtefactWeights: WeightProvider {
   }
 
   public func table(_ name: String, rows: Int, columns: Int) throws -> FloatTable {
+    if case .weight(let weight) = try file.content(of: name).kind,
+      weight.view.layout == .outputsFirst, weight.rows == rows, weight.columns == columns
+    {
+      return FloatTable(weight)
+    }
     let tensor = try dense(name)
     guard tensor.shape.dimensions == [rows, columns] else {
       throw ModelError.wrongWeightShape(

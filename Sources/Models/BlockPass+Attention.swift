@@ -9,10 +9,16 @@ struct AttentionBuffers: @unchecked Sendable {
   let value: UnsafeMutablePointer<Float>
   let attended: UnsafeMutablePointer<Float>
 
-  init(_ memory: UnsafeMutablePointer<Float>, rows: Int, shape: AttentionShape) {
+  /// Buffers within memory of `BlockPass.scratchPerRow` numbers a row.
+  ///
+  /// - Parameter attended: where attention's result goes instead, `rows × queryWidth`.
+  init(
+    _ memory: UnsafeMutablePointer<Float>, rows: Int, shape: AttentionShape,
+    attended: UnsafeMutablePointer<Float>? = nil
+  ) {
     query = memory
-    attended = query + rows * shape.queryWidth
-    key = attended + rows * shape.queryWidth
+    self.attended = attended ?? query + rows * shape.queryWidth
+    key = query + 2 * rows * shape.queryWidth
     value = key + rows * shape.keyValueWidth
   }
 }

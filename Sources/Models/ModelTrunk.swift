@@ -33,11 +33,19 @@ final class ModelTrunk: Sendable {
   }
 
   /// Rows that one pass takes, as long as its sequences are not longer.
-  var passRows: Int { max(512, Self.passBytes / (4 * BlockPass.scratchPerRow(model))) }
+  var passRows: Int { Self.passRows(model) }
+
+  static func passRows(_ model: ModelDescription) -> Int {
+    max(512, passBytes / (4 * BlockPass.scratchPerRow(model)))
+  }
 
   /// The same where weights pass through memory block by block: half, to stay in bounds that a
   /// user sets; there the longer tiles of a long pass are worth less than their room.
-  var blockwisePassRows: Int { max(512, passRows / 2) }
+  var blockwisePassRows: Int { Self.blockwisePassRows(model) }
+
+  static func blockwisePassRows(_ model: ModelDescription) -> Int {
+    max(512, passRows(model) / 2)
+  }
 
   /// The width of the final hidden states.
   var outputWidth: Int { outputProjection?.outputs ?? model.hiddenSize }
@@ -77,13 +85,20 @@ final class ModelTrunk: Sendable {
     _ x: UnsafeMutablePointer<Float>, cache: KeyValueCache? = nil,
     observer: (any SiteObserver)? = nil
   ) throws {
+    try pass(block, batch, sequences, cache: cache, observer: observer).run(x)
+  }
+
+  /// Some sequences before one block.
+  func pass(
+    _ block: PreparedBlock, _ batch: TokenBatch, _ sequences: Range<Int>,
+    cache: KeyValueCache? = nil, observer: (any SiteObserver)? = nil
+  ) -> BlockPass {
     let (segments, positions) = layout(batch, sequences, cache: cache)
     let highest = Int(positions.max() ?? 0)
-    try BlockPass(
+    return BlockPass(
       model: model, block: block, segments: segments, positions: positions,
       rotary: rotary?.covering(highest + 1), cache: cache, observer: observer, scratch: scratch,
-      pool: pool
-    ).run(x)
+      pool: pool)
   }
 
   /// The final norm and projection of some rows; `y` is `rows × outputWidth` and may be x when

@@ -64,13 +64,13 @@ enum ExitStatus: Int32 {
   private static func pipelineStatus(of error: PipelineError) -> ExitStatus {
     switch error {
     case .unmatchedSelectors, .strictGroup, .rankTooLarge, .tooManyOutliers, .patternDoesNotFit,
-      .statisticsNeeded,
+      .notCalibratable, .lookedUp,
       .outputExists, .outputIsModel, .unfinishedRun, .nothingToResume, .changedSinceJournal,
       .workFolderBusy:
       .usage
-    case .memoryTooSmall, .diskTooSmall, .diskFull: .outOfResource
+    case .memoryTooSmall, .calibrationMemory, .diskTooSmall, .diskFull: .outOfResource
     case .interrupted: .stopped
-    case .file, .statisticsMissing, .statisticsMismatch, .calibrationMismatch,
+    case .file, .notRunnable, .statisticsMissing,
       .statisticsWithoutGram, .damagedJournal,
       .nonFinite, .stage, .shapeMismatch, .valuesDiffer, .tensorMissing:
       .badInput

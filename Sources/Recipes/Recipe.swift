@@ -57,15 +57,30 @@ public struct Calibration: Sendable, Hashable {
     case file(String)
   }
 
+  /// Through what the inputs come that a layer's statistics are of.
+  public enum Propagation: String, Sendable, Hashable, CaseIterable {
+    /// Every compressed layer before it: its inputs carry all errors made so far.
+    case layers
+    /// The compressed blocks before its own, and its own block's dense layers.
+    case blocks
+    /// The dense model: one shot.
+    case none
+  }
+
   public var data: Source
   /// How many sequences.
   public var sequences: Int
-  /// Tokens in each.
+  /// Tokens in each, or the model's positions where those are fewer.
   public var length: Int
+  public var sequential: Propagation
 
-  public init(data: Source = .builtin, sequences: Int = 128, length: Int = 512) {
+  public init(
+    data: Source = .builtin, sequences: Int = 128, length: Int = 512,
+    sequential: Propagation = .layers
+  ) {
     self.data = data
     self.sequences = sequences
     self.length = length
+    self.sequential = sequential
   }
 }

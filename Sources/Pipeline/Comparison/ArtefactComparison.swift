@@ -75,7 +75,8 @@ public enum ArtefactComparison {
     case .weight(let weight):
       isCompressed = true
       sums = try DenseComparison.sums(of: weight, against: tensor, in: model)
-      outputError = try inputs(of: tensor, weight, statistics).map {
+      let input = try statistics?.input(ofTensor: tensor.name, columns: weight.columns)
+      outputError = try input?.gram.map {
         try OutputError.relative(of: weight, against: tensor, in: model, gram: $0)
       }
     case .tensor(let values):
@@ -92,20 +93,6 @@ public enum ArtefactComparison {
       storedBytes: stored.tiedTo == nil ? stored.byteCount : 0, error: error,
       seconds: (ContinuousClock.now - start).inSeconds)
     return (record, sums)
-  }
-
-  /// The Gram matrix of the inputs that a weight reads; nil where the statistics do not know it.
-  private static func inputs(
-    of tensor: TensorDescription, _ weight: CompressedWeight, _ statistics: CalibrationStatistics?
-  ) throws -> Matrix<Double>? {
-    let name = tensor.name
-    let module = name.hasSuffix(".weight") ? String(name.dropLast(7)) : name
-    guard let input = statistics?.input(of: module), let gram = input.gram else { return nil }
-    guard input.width == weight.columns else {
-      throw PipelineError.statisticsMismatch(
-        tensor: name, width: input.width, columns: weight.columns)
-    }
-    return gram
   }
 }
 

@@ -20,6 +20,8 @@ struct TensorJob {
   let workFolder: String
   /// Of the input that the weight multiplies, for calibrated stages.
   var statistics: InputStatistics?
+  /// The workers that a job may use which runs alone; beside others it has one.
+  var pool: WorkerPool = .serial
   /// Told how many bytes of the source are done, piece by piece.
   let advance: (Int) -> Void
 
@@ -110,7 +112,7 @@ struct TensorJob {
     let original = compression.view.matrix(from: values)
     var notes = compression.notes
     let weight = try StageRunner.run(
-      original, compression, sourceType: tensor.dtype, statistics: statistics, pool: .serial,
+      original, compression, sourceType: tensor.dtype, statistics: statistics, pool: pool,
       notes: &notes)
     guard !interruption.isRequested else { throw PipelineError.interrupted(folder: workFolder) }
     advance(tensor.byteCount)

@@ -34,6 +34,10 @@ extension RunIdentity {
     if let calibration = plan.calibration {
       facts.append(Fact(what: "the statistics", value: calibration.hash))
     }
+    if let text = plan.calibrationPlan?.text {
+      let value = "'\(text.provenance)' \(text.hash.prefix(12))"
+      facts.append(Fact(what: "the calibration", value: value))
+    }
   }
 
   /// Sizes and times of last change of the files that the model is read from.

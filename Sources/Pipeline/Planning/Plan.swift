@@ -10,8 +10,10 @@ public struct Plan: Sendable {
   public let forecast: Forecast
   public let warnings: [String]
   public let options: PlanOptions
-  /// What calibrated stages use; nil when the recipe has none, whatever was given.
+  /// Statistics from a file that calibrated stages use; nil when the recipe has none.
   public var calibration: CalibrationInput?
+  /// How the run gathers statistics itself; nil when it needs none, or has them from a file.
+  public var calibrationPlan: CalibrationPlan?
 }
 
 /// What a run may use.
@@ -23,10 +25,14 @@ public struct PlanOptions: Sendable, Hashable {
   public var hashing: Bool
   /// Whether parts and the output are flushed to the disk before they count.
   public var durable: Bool
+  /// A tokenizer.json for the calibration text, in place of the model's own.
+  public var tokenizer: String?
 
   public init(
-    memoryLimit: Int? = nil, workers: Int, hashing: Bool = true, durable: Bool = true
+    memoryLimit: Int? = nil, workers: Int, hashing: Bool = true, durable: Bool = true,
+    tokenizer: String? = nil
   ) {
+    self.tokenizer = tokenizer
     self.memoryLimit = memoryLimit
     self.workers = workers
     self.hashing = hashing

@@ -8,49 +8,49 @@ import Weights
 public enum Planner {
   /// The plan of a recipe for a model.
   ///
+  /// - Parameter calibration: statistics from a file, of the dense model; without them a recipe
+  ///   with calibrated stages gathers its own while it runs.
   /// - Throws: `PipelineError` for everything that can be known early: selectors that match
   ///   nothing, groups that the recipe insists on, ranks and patterns that do not fit, a memory
-  ///   cap that a tensor's job cannot keep.
+  ///   cap that a tensor's job cannot keep; and what reading the calibration text throws.
   public static func plan(
     _ recipe: Recipe, for source: any TensorSource, options: PlanOptions,
     calibration: CalibrationInput? = nil
-  ) throws(PipelineError) -> Plan {
+  ) throws -> Plan {
     let names = source.tensors.map(\.name)
     let unmatched = recipe.unmatchedSelectors(names: names)
-    guard unmatched.isEmpty else { throw .unmatchedSelectors(unmatched) }
+    guard unmatched.isEmpty else { throw PipelineError.unmatchedSelectors(unmatched) }
     var planned: [PlannedTensor] = []
-    var isCalibrated = false
     let classifier = TensorClassifier(source)
     for (index, tensor) in source.tensors.enumerated() {
-      let decision = try decide(tensor, classifier.kind(of: tensor), recipe)
-      isCalibrated = try check(tensor, decision, calibration) || isCalibrated
+      let decision = try decide(tensor, classifier, recipe)
       planned.append(forecast(tensor, decision, index: index, options))
     }
-    let resident = StageForecast.residentBytes(isCalibrated ? calibration : nil)
-    var forecast = Forecast(planned, options)
-    forecast.peakBytes += resident - StageForecast.baseBytes
-    let limit = options.memoryLimit ?? ProcessMemory.physicalBytes / 5 * 4
-    if let largest = planned.max(by: { $0.peakBytes < $1.peakBytes }),
-      largest.peakBytes + resident > limit
-    {
-      throw .memoryTooSmall(
-        needed: largest.peakBytes + resident, limit: limit,
-        tensor: largest.tensor.name)
+    let isCalibrated = planned.contains { $0.decision.isCalibrated }
+    var calibrationPlan: CalibrationPlan?
+    if isCalibrated {
+      if let calibration {
+        for tensor in planned { try check(tensor, calibration) }
+      } else {
+        calibrationPlan = try CalibrationPlan(recipe, for: source, planned, options: options)
+      }
     }
-    forecast.peakBytes = min(forecast.peakBytes, limit)
-    return Plan(
-      recipe: recipe, source: source, tensors: planned, forecast: forecast,
+    var plan = Plan(
+      recipe: recipe, source: source, tensors: planned, forecast: Forecast(planned, options),
       warnings: warnings(recipe, planned) + warnings(of: source), options: options,
-      calibration: isCalibrated ? calibration : nil)
+      calibration: isCalibrated ? calibration : nil, calibrationPlan: calibrationPlan)
+    try plan.addMemory()
+    return plan
   }
 
   /// What happens to one tensor.
   static func decide(
-    _ tensor: TensorDescription, _ kind: TensorClassifier.Kind, _ recipe: Recipe
+    _ tensor: TensorDescription, _ classifier: TensorClassifier, _ recipe: Recipe
   ) throws(PipelineError) -> TensorDecision {
     // A tensor whose bytes are another's is stored once, as the first of them: ties come free.
     if let first = tensor.sharesStorageWith { return .tied(to: first) }
     let selection = recipe.selection(of: tensor.name)
+    let kind = classifier.kind(of: tensor)
     let view: WeightView
     switch kind {
     case .left(let reason): return .leave(reason)
@@ -70,22 +70,19 @@ public enum Planner {
       let isSkipped = recipe.overrides(for: tensor.name).contains { $0.action == .skip }
       return .leave(isSkipped ? .skippedByOverride : .noStages)
     }
-    return .compress(try StageResolver.resolve(stages, view: view, tensor: tensor.name, recipe))
+    var compression = try StageResolver.resolve(stages, view: view, tensor: tensor.name, recipe)
+    if classifier.isLookedUp(tensor, kind) {
+      try compression.uncalibrate(tensor: tensor.name)
+    }
+    return .compress(compression)
   }
 
-  /// Whether a tensor's stages need statistics, after making sure that they are there and fit.
-  private static func check(
-    _ tensor: TensorDescription, _ decision: TensorDecision, _ calibration: CalibrationInput?
-  ) throws(PipelineError) -> Bool {
-    guard case .compress(let compression) = decision,
-      compression.stages.contains(where: \.isCalibrated)
-    else { return false }
-    let view = compression.view
-    guard let calibration else {
-      throw .statisticsNeeded(tensor: tensor.name, rows: view.rows, columns: view.columns)
+  /// Makes sure that the statistics that a tensor's stages need are there and fit.
+  private static func check(_ tensor: PlannedTensor, _ calibration: CalibrationInput) throws {
+    guard tensor.decision.isCalibrated, case .compress(let compression) = tensor.decision else {
+      return
     }
-    _ = try calibration.checkedInput(of: tensor.name, view: view)
-    return true
+    _ = try calibration.checkedInput(of: tensor.tensor.name, view: compression.view)
   }
 
   private static func forecast(
@@ -149,14 +146,5 @@ extension Forecast {
     seconds /= Double(options.workers)
     // Parts and the assembled file exist side by side for a moment.
     diskBytes = 2 * storedBytes + (16 << 20)
-  }
-}
-
-extension Plan {
-  /// The memory that running jobs may take together, the program's own share taken off.
-  var jobMemory: Int {
-    let limit = options.memoryLimit ?? ProcessMemory.physicalBytes / 5 * 4
-    return max(
-      limit - StageForecast.residentBytes(calibration), tensors.map(\.peakBytes).max() ?? 0)
   }
 }

@@ -43,6 +43,22 @@ public enum TensorDecision: Sendable, Hashable {
   }
 }
 
+extension TensorDecision.Compression {
+  /// Puts stages that need no statistics in place of those that do.
+  ///
+  /// - Throws: `PipelineError.lookedUp` where there is none.
+  mutating func uncalibrate(tensor: String) throws(PipelineError) {
+    guard stages.contains(where: \.isCalibrated) else { return }
+    for index in stages.indices {
+      guard let other = stages[index].uncalibrated else {
+        throw .lookedUp(tensor: tensor, stage: stages[index].description)
+      }
+      stages[index] = other
+    }
+    notes.append("rows are looked up, not multiplied: rounded to the nearest")
+  }
+}
+
 /// A stage with the choices made for one weight.
 public enum ResolvedStage: Sendable, Hashable {
   case quantize(IntegerScheme)
@@ -55,6 +71,15 @@ public enum ResolvedStage: Sendable, Hashable {
 
   /// Whether the stage needs the statistics of the weight's input.
   var isCalibrated: Bool { if case .gptq = self { true } else { false } }
+
+  /// The stage that does the same without statistics, if there is one: a table's rows are looked
+  /// up, not multiplied, and each of its values counts alike.
+  var uncalibrated: ResolvedStage? {
+    switch self {
+    case .gptq(let scheme, _): .quantize(scheme)
+    default: isCalibrated ? nil : self
+    }
+  }
 
   /// Which entries a pruning stage removes.
   public enum PrunePattern: Sendable, Hashable {

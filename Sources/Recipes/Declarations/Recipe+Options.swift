@@ -40,7 +40,16 @@ extension Calibration: DeclaredBlock {
       anything else is the path of a text or token file.
       """),
     .optional("sequences", \.sequences, .integer(1...1_048_576), "How many sequences."),
-    .optional("length", \.length, .integer(1...1_048_576), "Tokens in each."),
+    .optional(
+      "length", \.length, .integer(1...1_048_576),
+      "Tokens in each; as many as the model has positions where those are fewer."),
+    .optional(
+      "sequential", \.sequential, .propagation,
+      """
+      Through what a layer's calibration inputs come: `layers` through every layer before it, \
+      compressed already (`true`), `blocks` through compressed blocks and its own block's dense \
+      layers, `none` through the dense model (`false`).
+      """),
   ]
 }
 
@@ -69,6 +78,21 @@ extension OptionCodec where Value == Bool {
   static let yes = OptionCodec(
     schema: ["const": true], expected: "true",
     decode: { $0.scalar == .boolean(true) ? true : nil }, encode: { JSONValue($0) })
+}
+
+extension OptionCodec where Value == Calibration.Propagation {
+  /// One of the words; a boolean stands for all or nothing.
+  static let propagation = OptionCodec(
+    schema: ["enum": ["layers", "blocks", "none", true, false]],
+    expected: "'layers', 'blocks', 'none', true or false",
+    decode: { value in
+      switch value.scalar {
+      case .boolean(let flag)?: flag ? .layers : Calibration.Propagation.none
+      case .text(let word)?: Calibration.Propagation(rawValue: word)
+      default: nil
+      }
+    },
+    encode: { .string($0.rawValue) }, words: Calibration.Propagation.allCases.map(\.rawValue))
 }
 
 extension OptionCodec where Value == Calibration.Source {
