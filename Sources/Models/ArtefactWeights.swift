@@ -77,7 +77,7 @@ extension CompressedWeight {
   /// A dense weight as out × in, whatever its layout in the checkpoint.
   ///
   /// - Throws: `ModelError.wrongWeightShape`.
-  init(dense tensor: Tensor, for linear: LinearDescription) throws(ModelError) {
+  public init(dense tensor: Tensor, for linear: LinearDescription) throws(ModelError) {
     guard tensor.shape.dimensions == linear.shape else {
       throw .wrongWeightShape(
         name: linear.weight, found: tensor.shape.dimensions, expected: linear.shape)

@@ -1,35 +1,68 @@
 import Architectures
 import Tensors
 
+/// Some rows of a site, and of the residual stream as it is there.
+public struct SiteRows {
+  public let rows: Range<Int>
+  /// The site's input, `rows × width`.
+  public let input: UnsafePointer<Float>
+  /// What the readers' output is added to where they end a half of a block, `rows × hiddenSize`.
+  public let stream: UnsafePointer<Float>
+}
+
 extension BlockwiseRunner {
   /// Takes the states to the block's next site and hands its rows out.
   ///
   /// Sites come in order, and each once; only the readers of earlier sites have to be loaded.
   /// `finish(block)` follows the last.
   ///
-  /// - Parameter body: gets some rows of the site's input, `rows × width`, in order; nil where
-  ///   nobody needs them.
+  /// - Parameter body: gets some rows of the site in order; nil where nobody needs them.
+  public func step(_ block: PreparedBlock, _ body: ((SiteRows) throws -> Void)? = nil) throws {
+    try beginStep(block)
+    for chunk in chunks {
+      try willPass()
+      try step(block, chunk, body)
+    }
+    endStep(block)
+  }
+
+  /// The same in two runners of the same batch at once, such as a model and what it has become.
   public func step(
-    _ block: PreparedBlock,
-    _ body: ((_ rows: Range<Int>, _ x: UnsafeMutablePointer<Float>) throws -> Void)? = nil
+    _ block: PreparedBlock, beside other: BlockwiseRunner, _ otherBlock: PreparedBlock,
+    _ body: (_ own: SiteRows, _ other: SiteRows) throws -> Void
   ) throws {
+    precondition(chunks == other.chunks && site == other.site, "runners out of step")
+    try beginStep(block)
+    try other.beginStep(otherBlock)
+    try withoutActuallyEscaping(body) { body in
+      for chunk in chunks {
+        try willPass()
+        try step(block, chunk) { own in
+          try other.step(otherBlock, chunk) { try body(own, $0) }
+        }
+      }
+    }
+    endStep(block)
+    other.endStep(otherBlock)
+  }
+
+  private func beginStep(_ block: PreparedBlock) throws {
     precondition(block.description.index == position, "block \(position) is next")
     if site == 1, attention == nil {
       attention = try HiddenStateStore(
         rows: batch.rows, width: description.attention.queryWidth,
         memoryLimit: memoryLimit - store.residentBytes, folder: folder)
     }
-    for chunk in chunks {
-      try willPass()
-      try step(block, chunk, body)
-    }
+  }
+
+  private func endStep(_ block: PreparedBlock) {
     account(blockBytes: block.byteCount)
     site += 1
   }
 
   private func step(
     _ block: PreparedBlock, _ chunk: Range<Int>,
-    _ body: ((Range<Int>, UnsafeMutablePointer<Float>) throws -> Void)?
+    _ body: ((SiteRows) throws -> Void)?
   ) throws {
     let rows = rows(chunk)
     let pass = trunk.pass(block, batch, chunk)
@@ -41,14 +74,14 @@ extension BlockwiseRunner {
       try store.with(rows: rows, writing: false, scratch: scratch) { x in
         try scratch.with(rows.count * width) { y in
           pass.attentionInput(x, into: y)
-          try body(rows, y)
+          try body(SiteRows(rows: rows, input: y, stream: x))
         }
       }
     case 1:
       try store.with(rows: rows, writing: false, scratch: scratch) { x in
         try attention?.with(rows: rows, reading: false, writing: true, scratch: scratch) { y in
           try pass.attention(x, into: y)
-          try body?(rows, y)
+          try body?(SiteRows(rows: rows, input: y, stream: x))
         }
       }
     case 2:
@@ -59,7 +92,7 @@ extension BlockwiseRunner {
         guard let body else { return }
         try scratch.with(rows.count * width) { y in
           pass.feedForwardInput(x, into: y)
-          try body(rows, y)
+          try body(SiteRows(rows: rows, input: y, stream: x))
         }
       }
     case 3:
@@ -67,7 +100,7 @@ extension BlockwiseRunner {
       try store.with(rows: rows, writing: false, scratch: scratch) { x in
         try scratch.with(rows.count * width) { y in
           pass.feedForwardHidden(x, into: y)
-          try body(rows, y)
+          try body(SiteRows(rows: rows, input: y, stream: x))
         }
       }
     default: preconditionFailure("block \(position) has no site \(site)")

@@ -15,7 +15,7 @@ struct CompressCommand: ParsableCommand {
 
   @OptionGroup var modelOptions: ModelOptions
 
-  @OptionGroup var statistics: StatisticsOptions
+  @OptionGroup var calibration: CalibrationOptions
 
   @Option(name: [.short, .long], help: "The artefact to write.")
   var output: String
@@ -38,11 +38,12 @@ struct CompressCommand: ParsableCommand {
   @OptionGroup var options: RunOptions
 
   func run() throws {
-    let recipe = try recipe.load()
+    let recipe = calibration.applied(to: try recipe.load())
     let source = try modelOptions.open()
     let plan = try Planner.plan(
-      recipe, for: source, options: options.planOptions(hashing: hash, durable: fsync),
-      calibration: statistics.load())
+      recipe, for: source, options: options.planOptions(
+        hashing: hash, durable: fsync, tokenizer: calibration.tokenizer),
+      calibration: calibration.load())
     let printer = ProgressPrinter(quiet: options.json)
     if self.recipe.preset != nil, !options.json { print(recipe.yaml) }
     for warning in plan.warnings { StandardError.write("warning: \(warning)") }

@@ -67,17 +67,30 @@ public struct Calibration: Sendable, Hashable {
     case none
   }
 
+  /// What a layer that reads changed inputs is fitted to.
+  public enum Target: String, Sendable, Hashable, CaseIterable {
+    /// What its dense weight makes of the inputs that it reads.
+    case own
+    /// What it says in the dense model: it makes good what earlier layers lost.
+    case dense
+    /// The same, the residual stream's error counted in where its output is added to the stream.
+    case stream
+  }
+
   public var data: Source
   /// How many sequences.
   public var sequences: Int
   /// Tokens in each, or the model's positions where those are fewer.
   public var length: Int
   public var sequential: Propagation
+  /// Only with `sequential: layers`.
+  public var target: Target
 
   public init(
     data: Source = .builtin, sequences: Int = 128, length: Int = 512,
-    sequential: Propagation = .layers
+    sequential: Propagation = .layers, target: Target = .stream
   ) {
+    self.target = target
     self.data = data
     self.sequences = sequences
     self.length = length

@@ -8,6 +8,7 @@ import Recipes
 public struct CalibrationPlan: Sendable {
   public let text: CalibrationText
   public let propagation: Calibration.Propagation
+  public let target: Calibration.Target
   public let forecast: CalibrationForecast
   let model: OpenedModel
   let schedule: CalibrationSchedule
@@ -26,9 +27,13 @@ public struct CalibrationPlan: Sendable {
     text = try CalibrationText.read(
       recipe.calibration, seed: recipe.seed, for: model, tokenizer: options.tokenizer)
     propagation = recipe.calibration.sequential
+    target = recipe.calibration.target
     forecast = CalibrationForecast(
       model.description, schedule, text, propagation, workers: options.workers)
   }
+
+  /// Whether the dense model goes through the blocks beside what it becomes.
+  var watchesDrift: Bool { propagation == .layers && target != .own }
 
   private static func notRunnable(_ planned: [PlannedTensor], reason: String) -> PipelineError {
     for tensor in planned where tensor.decision.isCalibrated {

@@ -5,6 +5,7 @@ import Evaluation
 import Models
 import Recipes
 import Tensors
+import Text
 
 /// The tokens that a run calibrates on.
 public struct CalibrationText: Sendable {
@@ -54,7 +55,7 @@ public struct CalibrationText: Sendable {
           BuiltInText.contents, BuiltInText.name, description.vocabularySize, load()))
     case .file(let path):
       data = try EvaluationData.read(
-        path, vocabularySize: description.vocabularySize, tokenizer: load)
+        path, vocabularySize: description.vocabularySize, tokenizer: { try load() })
     }
     let isCut = if case .windows = data { true } else { false }
     let sequences = try data.calibrationSequences(

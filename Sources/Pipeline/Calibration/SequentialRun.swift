@@ -29,13 +29,18 @@ final class SequentialRun {
     try finish(schedule.before)
     // What comes behind the last input that is still needed goes without.
     guard let end = lastNeeded() else { return try finishRest(from: 0) }
-    let runner = try makeRunner()
+    let batch = TokenBatch(
+      try calibration.text.sequences(
+        of: calibration.model, memoryLimit: plan.memoryLimit, pool: executor.pool))
+    let runner = try makeRunner(propagated, batch)
+    let denseRunner = calibration.watchesDrift ? try makeRunner(dense, batch) : nil
     let steps = CalibrationForecast.steps(
       description, schedule, calibration.propagation, lengths: calibration.text.lengths)
     for block in description.blocks.prefix(end.block + 1) {
       let isLast = block.index == end.block && !needsHead
       switch calibration.propagation {
-      case .layers: try passInSteps(block, runner, isLast: isLast, lastSite: end.site)
+      case .layers:
+        try passInSteps(block, runner, denseRunner, isLast: isLast, lastSite: end.site)
       case .blocks: try pass(block, runner, isLast: isLast)
       case .none: try passDense(block, runner, isLast: isLast)
       }
@@ -47,12 +52,11 @@ final class SequentialRun {
     if needsHead { try finishHead(runner) }
   }
 
-  private func makeRunner() throws -> BlockwiseRunner {
-    let sequences = try calibration.text.sequences(
-      of: calibration.model, memoryLimit: plan.memoryLimit, pool: executor.pool)
+  private func makeRunner(
+    _ provider: PropagatedWeights, _ batch: TokenBatch
+  ) throws -> BlockwiseRunner {
     let runner = try BlockwiseRunner(
-      propagated, batch: TokenBatch(sequences),
-      memoryLimit: plan.holdsStates ? .max : 0,
+      provider, batch: batch, memoryLimit: plan.holdsStates ? .max : 0,
       passRows: BlockwiseRunner.passRows(description), folder: executor.folder.path,
       pool: executor.pool)
     let executor = executor
@@ -111,9 +115,11 @@ final class SequentialRun {
 extension SequentialRun {
   /// Site by site: each input comes through the layers before it, compressed already.
   private func passInSteps(
-    _ block: BlockDescription, _ runner: BlockwiseRunner, isLast: Bool, lastSite: Int
+    _ block: BlockDescription, _ runner: BlockwiseRunner, _ denseRunner: BlockwiseRunner?,
+    isLast: Bool, lastSite: Int
   ) throws {
     var prepared = try PreparedBlock(normsOf: block, from: weights)
+    let denseBlock = try denseRunner.map { _ in try PreparedBlock(block, from: dense) }
     let jobs = schedule.blocks[block.index]
     for (number, site) in block.sites.enumerated() {
       if isLast, number > lastSite {
@@ -122,13 +128,30 @@ extension SequentialRun {
       }
       if isNeeded(jobs[number]) {
         let collector = collector(for: [site], runner)
-        try runner.step(prepared) { rows, x in
-          try collector.observe(site, x, rows: rows.count)
+        var drift: DriftStatistics?
+        if let denseRunner, let denseBlock {
+          var found = DriftStatistics(
+            width: site.width, streamWidth: streamWidth(ofSite: number))
+          try runner.step(prepared, beside: denseRunner, denseBlock) { own, other in
+            try collector.observe(site, own.input, rows: own.rows.count)
+            found.add(
+              inputs: .init(dense: other.input, own: own.input),
+              stream: .init(dense: other.stream, own: own.stream), rows: own.rows.count,
+              pool: executor.pool)
+          }
+          drift = found
+        } else {
+          try runner.step(prepared) { own in
+            try collector.observe(site, own.input, rows: own.rows.count)
+          }
         }
         release(behind: number, &prepared)
-        try finish(jobs[number], collector.take([site]))
+        var statistics = collector.take([site])
+        statistics[site.name]?.drift = drift
+        try finish(jobs[number], statistics)
       } else {
         try runner.step(prepared)
+        if let denseRunner, let denseBlock { try denseRunner.step(denseBlock) }
         release(behind: number, &prepared)
         try finish(jobs[number])
       }
@@ -136,6 +159,16 @@ extension SequentialRun {
     }
     guard !isLast else { return }
     try runner.finish(prepared)
+    if let denseRunner, let denseBlock { try denseRunner.finish(denseBlock) }
+  }
+
+  /// The width of the stream that the output of a site's reader is added to; nil where it is not,
+  /// or where a norm follows the sum, which no weight can make good.
+  private func streamWidth(ofSite site: Int) -> Int? {
+    guard calibration.target == .stream, description.normalization.placement == .before,
+      site == 1 || site == 3
+    else { return nil }
+    return description.hiddenSize
   }
 
   /// Lets the layers go that no further step reads; the feed-forward part runs again at the end, as

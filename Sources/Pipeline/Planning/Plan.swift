@@ -7,7 +7,7 @@ public struct Plan: Sendable {
   public let recipe: Recipe
   public let source: any TensorSource
   public let tensors: [PlannedTensor]
-  public let forecast: Forecast
+  public internal(set) var forecast: Forecast
   public let warnings: [String]
   public let options: PlanOptions
   /// Statistics from a file that calibrated stages use; nil when the recipe has none.

@@ -50,6 +50,13 @@ extension Calibration: DeclaredBlock {
       compressed already (`true`), `blocks` through compressed blocks and its own block's dense \
       layers, `none` through the dense model (`false`).
       """),
+    .optional(
+      "target", \.target, .choice(),
+      """
+      Only with `sequential: layers`: what a layer is fitted to. `own` is what its dense weight makes \
+      of its inputs, `dense` what it says in the dense model, `stream` the same with the residual \
+      stream's error made good too.
+      """),
   ]
 }
 
