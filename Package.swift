@@ -149,7 +149,7 @@ let package = Package(
       "Pipeline",
       [
         "Pipeline", "Recipes", "Artefacts", "Architectures", "Checkpoints", "Weights", "Tensors",
-        "JSONText", "RunRecords", "Digests",
+        "JSONText", "RunRecords", "Digests", "Models", "Evaluation",
       ]),
     tests("Reports", ["Reports", "RunRecords"]),
     tests("Architecture", []),

@@ -61,6 +61,18 @@ extension BlockPass {
     }
   }
 
+  /// x ← x + the feed-forward part's output, from what its last map reads.
+  func addOutput(
+    of hidden: UnsafeMutablePointer<Float>, to x: UnsafeMutablePointer<Float>
+  ) {
+    let inner = block.description.feedForward.width
+    forEachTile(positions.count) { range in
+      addOutput(
+        of: hidden + range.lowerBound * inner, to: x + range.lowerBound * model.hiddenSize,
+        range.count)
+    }
+  }
+
   /// x ← x + the feed-forward part's output.
   func addFeedForward(to x: UnsafeMutablePointer<Float>) {
     forEachTile(positions.count) { range in addFeedForward(to: x, range) }
@@ -81,7 +93,7 @@ extension BlockPass {
       try observer.observe(sites[2], y, rows: rows)
       feedForwardHidden(x, into: y)
       try observer.observe(sites[3], y, rows: rows)
+      addOutput(of: y, to: x)
     }
-    addFeedForward(to: x)
   }
 }

@@ -132,18 +132,25 @@ struct BlockPass {
 
   /// The feed-forward part and its residual sum of some rows.
   func addFeedForward(to x: UnsafeMutablePointer<Float>, _ range: Range<Int>) {
-    let width = model.hiddenSize
     let count = range.count
-    let rows = x + range.lowerBound * width
+    let rows = x + range.lowerBound * model.hiddenSize
     scratch.with(count * block.description.feedForward.width) { hidden in
       activate(rows, count, into: hidden)
-      scratch.with(count * width) { memory in
-        block.feedForwardOutput.apply(hidden, rows: count, into: memory, pool: pool)
-        pith_add(rows, memory, count * width)
-      }
-      if model.normalization.placement == .after {
-        block.feedForwardNorm.apply(rows, rows: count, into: rows)
-      }
+      addOutput(of: hidden, to: rows, count)
+    }
+  }
+
+  /// The feed-forward part's last map and its residual sum of some rows.
+  func addOutput(
+    of hidden: UnsafePointer<Float>, to x: UnsafeMutablePointer<Float>, _ count: Int
+  ) {
+    let width = model.hiddenSize
+    scratch.with(count * width) { memory in
+      block.feedForwardOutput.apply(hidden, rows: count, into: memory, pool: pool)
+      pith_add(x, memory, count * width)
+    }
+    if model.normalization.placement == .after {
+      block.feedForwardNorm.apply(x, rows: count, into: x)
     }
   }
 

@@ -26,7 +26,8 @@ extension BlockwiseRunner {
     endStep(block)
   }
 
-  /// The same in two runners of the same batch at once, such as a model and what it has become.
+  /// The same in two runners of the same batch at once: a model that is changing, and the dense one
+  /// beside it, whose block is complete and goes on over its end with the last site.
   public func step(
     _ block: PreparedBlock, beside other: BlockwiseRunner, _ otherBlock: PreparedBlock,
     _ body: (_ own: SiteRows, _ other: SiteRows) throws -> Void
@@ -38,10 +39,11 @@ extension BlockwiseRunner {
       for chunk in chunks {
         try willPass()
         try step(block, chunk) { own in
-          try other.step(otherBlock, chunk) { try body(own, $0) }
+          try other.step(otherBlock, chunk, isComplete: true) { try body(own, $0) }
         }
       }
     }
+    other.isFinished = site == block.description.sites.count - 1
     endStep(block)
     other.endStep(otherBlock)
   }
@@ -61,7 +63,7 @@ extension BlockwiseRunner {
   }
 
   private func step(
-    _ block: PreparedBlock, _ chunk: Range<Int>,
+    _ block: PreparedBlock, _ chunk: Range<Int>, isComplete: Bool = false,
     _ body: ((SiteRows) throws -> Void)?
   ) throws {
     let rows = rows(chunk)
@@ -97,10 +99,11 @@ extension BlockwiseRunner {
       }
     case 3:
       guard let body else { return }
-      try store.with(rows: rows, writing: false, scratch: scratch) { x in
+      try store.with(rows: rows, writing: isComplete, scratch: scratch) { x in
         try scratch.with(rows.count * width) { y in
           pass.feedForwardHidden(x, into: y)
           try body(SiteRows(rows: rows, input: y, stream: x))
+          if isComplete { pass.addOutput(of: y, to: x) }
         }
       }
     default: preconditionFailure("block \(position) has no site \(site)")
@@ -110,13 +113,16 @@ extension BlockwiseRunner {
   /// Moves the states on over the end of a block that went in steps.
   public func finish(_ block: PreparedBlock) throws {
     precondition(site == block.description.sites.count, "site \(site) is still to pass")
-    for chunk in chunks {
-      try willPass()
-      try store.with(rows: rows(chunk), writing: true, scratch: trunk.scratch) {
-        trunk.pass(block, batch, chunk).addFeedForward(to: $0)
+    if !isFinished {
+      for chunk in chunks {
+        try willPass()
+        try store.with(rows: rows(chunk), writing: true, scratch: trunk.scratch) {
+          trunk.pass(block, batch, chunk).addFeedForward(to: $0)
+        }
       }
     }
     account(blockBytes: block.byteCount)
+    isFinished = false
     site = 0
     position += 1
   }

@@ -23,6 +23,8 @@ public final class BlockwiseRunner {
   let chunks: [Range<Int>]
   let memoryLimit: Int
   let folder: String
+  /// Whether the step to the last site has gone on over the block's end.
+  var isFinished = false
   /// Called before every pass of some sequences through (a step of) a block; may stop it.
   public var willPass: () throws -> Void = {}
   /// Attention's results, from the step that makes them to the one that reads them.

@@ -80,7 +80,8 @@ public struct FloatTable: Sendable {
 
   /// The values, when they are f32 and aligned as such.
   var floats: UnsafePointer<Float>? {
-    guard compressed == nil, dtype == .f32, UInt(bitPattern: bytes.buffer.baseAddress) % 4 == 0 else { return nil }
+    guard compressed == nil, dtype == .f32, UInt(bitPattern: bytes.buffer.baseAddress) % 4 == 0
+    else { return nil }
     return bytes.buffer.baseAddress?.assumingMemoryBound(to: Float.self)
   }
 

@@ -41,7 +41,8 @@ struct CompressCommand: ParsableCommand {
     let recipe = calibration.applied(to: try recipe.load())
     let source = try modelOptions.open()
     let plan = try Planner.plan(
-      recipe, for: source, options: options.planOptions(
+      recipe, for: source,
+      options: options.planOptions(
         hashing: hash, durable: fsync, tokenizer: calibration.tokenizer),
       calibration: calibration.load())
     let printer = ProgressPrinter(quiet: options.json)

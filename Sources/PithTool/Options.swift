@@ -111,7 +111,8 @@ struct CalibrationOptions: ParsableArguments {
       guard let value, !(1...1_048_576).contains(value) else { continue }
       throw ValidationError("\(name) takes a number from 1 to 1048576.")
     }
-    let isText = calibration != nil || sequences != nil || length != nil || sequential != nil
+    let isText =
+      calibration != nil || sequences != nil || length != nil || sequential != nil
       || target != nil
     if statistics != nil, isText {
       throw ValidationError(

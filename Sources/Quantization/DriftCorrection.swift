@@ -8,6 +8,10 @@ import Tensors
 /// calibration of GPTAQ (Li and others 2025, arXiv 2504.02692), solved in closed form; the second
 /// term, for a layer whose output is added to a residual stream h, makes good the stream's error too.
 public enum DriftCorrection {
+  /// Less follows the calibration text where it says little, more leaves the drift as it is; the
+  /// divergence hardly feels a factor of ten either way (docs/calibration.md).
+  public static let defaultDamping = 0.1
+
   /// The corrected weight, out × in; (1) without drift it is the weight itself; (2) with more
   /// damping it is nearer to it.
   ///
@@ -19,7 +23,7 @@ public enum DriftCorrection {
   /// - Throws: `QuantizationError`.
   public static func target(
     _ weight: Matrix<Float>, gram: Matrix<Double>, inputs: Matrix<Double>,
-    stream: Matrix<Double>?, damping: Double, pool: WorkerPool = .serial
+    stream: Matrix<Double>?, damping: Double = defaultDamping, pool: WorkerPool = .serial
   ) throws(QuantizationError) -> Matrix<Float> {
     let columns = weight.columns
     guard gram.rows == columns, inputs.rows == columns, inputs.columns == columns,

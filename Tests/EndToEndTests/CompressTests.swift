@@ -17,9 +17,9 @@ import Testing
     return data.withUnsafeBytes { SHA256.hexadecimal(of: $0) }
   }
 
-  /// The option that a calibrated recipe needs, with statistics gathered for it.
+  /// Statistics gathered before, for one of the calibrated recipes; the others gather their own.
   static func statistics(for recipe: String, in folder: String) throws -> [String] {
-    guard recipe.hasSuffix("-gptq") else { return [] }
+    guard recipe == "w4-gptq" else { return [] }
     let path = folder + "/statistics.h5"
     let run = try Program.run([
       "calibrate", "--model", model, "--output", path, "--sequences", "16", "--length", "64",
@@ -62,14 +62,37 @@ import Testing
     }
   }
 
-  @Test func calibratedRecipesNeedStatistics() throws {
+  @Test func calibratedRecipesRunByThemselvesOrSayWhyNot() throws {
     try SharedFiles.withTemporaryFolder { folder in
+      let output = folder + "/out.h5"
       let run = try Program.run([
-        "compress", Self.recipe("w4-gptq"), "--model", Self.model, "--output", folder + "/out.h5",
+        "compress", Self.recipe("w3-gptq"), "--model", Self.model, "--output", output,
+        "--calibration", SharedFiles.fixture("text/heldout_publicdomain.txt"), "--sequences", "8",
+        "--length", "32",
       ])
-      #expect(run.status == 2)
-      #expect(run.error.contains("64 × 192") && run.error.contains("pith calibrate"))
-      #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+      #expect(run.status == 0, "\(run.error)")
+      let inspected = try Program.run(["inspect", output])
+      #expect(inspected.status == 0)
+      let evaluate = try Program.run([
+        "evaluate", "--model", output, "--data",
+        SharedFiles.fixture("text/heldout_publicdomain.txt"), "--sequences", "4",
+      ])
+      #expect(evaluate.status == 0, "\(evaluate.error)")
+      try RandomModel.write(to: folder + "/random.safetensors", matrices: 2, rows: 64, columns: 64)
+      let refused = try Program.run([
+        "compress", Self.recipe("w3-gptq"), "--model", folder + "/random.safetensors", "--output",
+        folder + "/no.h5",
+      ])
+      #expect(refused.status == 3)
+      #expect(
+        refused.error.contains("64 × 64") && refused.error.contains("--statistics"),
+        "\(refused.error)")
+      #expect(!FileManager.default.fileExists(atPath: folder + "/no.h5.pith-work"))
+      let both = try Program.run([
+        "compress", Self.recipe("w3-gptq"), "--model", Self.model, "--output", output,
+        "--statistics", "s.h5", "--sequential", "none",
+      ])
+      #expect(both.status == 2 && both.error.contains("--statistics"))
     }
   }
 

@@ -63,7 +63,8 @@ extension Sample {
     let missing = message(Sample.calibration(for: source, leavingOut: ["b.weight"]))
     #expect(missing.contains("'b.weight' (300 × 64)") && missing.contains("stats.h5"))
     let wide = message(Sample.calibration(for: source, widening: 3))
-    #expect(wide.contains("131 entries") && wide.contains("96 × 128"))
+    #expect(
+      wide.contains("'a.weight'") && wide.contains("131 entries") && wide.contains("128 inputs"))
     #expect(message(Sample.calibration(for: source, withGram: false)).contains("no Gram matrix"))
   }
 

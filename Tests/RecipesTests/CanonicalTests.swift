@@ -48,8 +48,9 @@ struct CanonicalTests {
     let recipe = try RecipeParser.parse(text: Self.brief, file: "a.yaml")
     #expect(
       recipe.canonicalJSON.text() == """
-        {"calibration":{"data":"builtin","length":512,"sequences":128},"ignore":[],"name":"a",\
-        "overrides":[],"seed":0,"stages":[{"quantize":{"bits":4,"clip":"mse","group":128,\
+        {"calibration":{"data":"builtin","length":512,"sequences":128,"sequential":"layers",\
+        "target":"stream"},"ignore":[],"name":"a","overrides":[],"seed":0,\
+        "stages":[{"quantize":{"bits":4,"clip":"mse","group":128,\
         "method":"rtn","scales":"f16","symmetric":true}}],"strict_groups":false,\
         "targets":["b.*","x.*"],"version":1}
         """)

@@ -18,19 +18,23 @@ public struct CalibrationForecast: Sendable, Hashable {
 
   init(
     _ model: ModelDescription, _ schedule: CalibrationSchedule, _ text: CalibrationText,
-    _ propagation: Calibration.Propagation, workers: Int
+    _ propagation: Calibration.Propagation, watchesDrift: Bool, workers: Int
   ) {
     let rows = text.rows
     let hidden = model.hiddenSize
     let isStepwise = propagation == .layers
-    stateBytes = 4 * rows * (hidden + (isStepwise ? model.attention.queryWidth : 0))
+    let models = watchesDrift ? 2 : 1
+    stateBytes = models * 4 * rows * (hidden + (isStepwise ? model.attention.queryWidth : 0))
     let passRows = max(BlockwiseRunner.passRows(model), text.lengths.max() ?? 0)
     let widest = model.blocks.flatMap(\.sites).map(\.width).max() ?? hidden
     let scratch =
       passRows * (BlockwiseRunner.scratchPerRow(model) + hidden + widest)
       + workers * 512 * (2 * hidden + 2 * widest)
     func statistics(_ widths: [Int]) -> Int {
-      widths.reduce(0) { $0 + InputStatistics.byteCount(width: $1, withGram: true) }
+      widths.reduce(0) { sum, width in
+        sum + InputStatistics.byteCount(width: width, withGram: true)
+          + (watchesDrift ? DriftStatistics.byteCount(width: width, streamWidth: hidden) : 0)
+      }
     }
     var gathered = 0
     var weights = 0
@@ -41,14 +45,18 @@ public struct CalibrationForecast: Sendable, Hashable {
         gathered, isStepwise ? widths.map { statistics([$0]) }.max() ?? 0 : statistics(widths))
       // Decoding holds a layer's parts and its values for a moment.
       let largest = block.linears.map { 4 * $0.outputs * $0.inputs }.max() ?? 0
-      weights = max(weights, (isStepwise ? sizes.max() ?? 0 : sizes.reduce(0, +)) + largest)
+      let whole = sizes.reduce(0, +)
+      weights = max(
+        weights, (isStepwise ? sizes.max() ?? 0 : whole) + largest + (watchesDrift ? whole : 0))
     }
     if let head = model.head, !schedule.head.isEmpty {
       gathered = max(gathered, statistics([head.width]))
     }
-    residentBytes = 4 * scratch + gathered
+    residentBytes = models * 4 * scratch + gathered
     blockBytes = weights
-    let total = Self.steps(model, schedule, propagation, lengths: text.lengths).map(\.work)
+    let total = Self.steps(
+      model, schedule, propagation, watchesDrift: watchesDrift, lengths: text.lengths
+    ).map(\.work)
     seconds = Double(total.reduce(0, +)) * 2 / Self.rate
   }
 
@@ -61,7 +69,7 @@ public struct CalibrationForecast: Sendable, Hashable {
   /// The work of each block, in order; none for blocks behind the last that is needed.
   static func steps(
     _ model: ModelDescription, _ schedule: CalibrationSchedule,
-    _ propagation: Calibration.Propagation, lengths: [Int]
+    _ propagation: Calibration.Propagation, watchesDrift: Bool, lengths: [Int]
   ) -> [Step] {
     let rows = lengths.reduce(0, +)
     let last = schedule.head.isEmpty ? schedule.end?.block ?? -1 : model.blocks.count - 1
@@ -71,17 +79,22 @@ public struct CalibrationForecast: Sendable, Hashable {
       let maps = block.linears.reduce(0) { $0 + $1.outputs * $1.inputs }
       let attention = 2 * pairs * model.attention.queryWidth
       let again = block.linearsBySite[2].reduce(0) { $0 + $1.outputs * $1.inputs }
-      let isNeeded = schedule.blocks[block.index].map { $0.contains(where: schedule.calibrated.contains) }
-      let grams = zip(block.sites, isNeeded).reduce(0) { sum, site in
-        sum + (site.1 ? site.0.width * (site.0.width + 256) / 2 : 0)
+      let isNeeded = schedule.blocks[block.index].map {
+        $0.contains(where: schedule.calibrated.contains)
       }
-      var work = rows * (maps + grams) + attention
+      let sums = zip(block.sites.map(\.width), isNeeded).reduce(0) { sum, site in
+        guard site.1 else { return sum }
+        let own = site.0 * (site.0 + 256) / 2
+        return sum + own + (watchesDrift ? site.0 * (site.0 + model.hiddenSize / 2) : 0)
+      }
+      var work = rows * maps + attention
       switch propagation {
       case .layers: work += rows * again
       case .blocks: work += rows * maps + attention
       case .none: break
       }
-      return Step(block: block.index, work: work)
+      if watchesDrift { work *= 2 }
+      return Step(block: block.index, work: work + rows * sums)
     }
   }
 }

@@ -29,11 +29,16 @@ public struct CalibrationPlan: Sendable {
     propagation = recipe.calibration.sequential
     target = recipe.calibration.target
     forecast = CalibrationForecast(
-      model.description, schedule, text, propagation, workers: options.workers)
+      model.description, schedule, text, propagation,
+      watchesDrift: Self.watchesDrift(recipe.calibration), workers: options.workers)
   }
 
   /// Whether the dense model goes through the blocks beside what it becomes.
   var watchesDrift: Bool { propagation == .layers && target != .own }
+
+  private static func watchesDrift(_ calibration: Calibration) -> Bool {
+    calibration.sequential == .layers && calibration.target != .own
+  }
 
   private static func notRunnable(_ planned: [PlannedTensor], reason: String) -> PipelineError {
     for tensor in planned where tensor.decision.isCalibrated {

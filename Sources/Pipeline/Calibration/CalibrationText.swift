@@ -83,7 +83,12 @@ public struct CalibrationText: Sendable {
     var text = "\(name): \(lengths.count) windows of \(lengths.max() ?? 0) tokens"
     if let seed { text += ", seed \(seed)" }
     switch calibration.sequential {
-    case .layers: text += ", sequential through compressed layers"
+    case .layers:
+      text += ", sequential through compressed layers, fitted to "
+      text += calibration.target == .own ? "their own outputs" : "the dense model's "
+      if calibration.target != .own {
+        text += calibration.target == .stream ? "stream" : "outputs"
+      }
     case .blocks: text += ", sequential through compressed blocks"
     case .none: text += ", one shot through the dense model"
     }

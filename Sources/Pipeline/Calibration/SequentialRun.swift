@@ -35,7 +35,8 @@ final class SequentialRun {
     let runner = try makeRunner(propagated, batch)
     let denseRunner = calibration.watchesDrift ? try makeRunner(dense, batch) : nil
     let steps = CalibrationForecast.steps(
-      description, schedule, calibration.propagation, lengths: calibration.text.lengths)
+      description, schedule, calibration.propagation, watchesDrift: calibration.watchesDrift,
+      lengths: calibration.text.lengths)
     for block in description.blocks.prefix(end.block + 1) {
       let isLast = block.index == end.block && !needsHead
       switch calibration.propagation {

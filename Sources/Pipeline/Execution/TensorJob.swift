@@ -2,8 +2,6 @@ import Architectures
 import Artefacts
 import Checkpoints
 import Digests
-import Foundation
-import Quantization
 import RunRecords
 import Tensors
 import Weights
@@ -114,7 +112,8 @@ struct TensorJob {
     let original = compression.view.matrix(from: values)
     var notes = compression.notes
     let weight = try StageRunner.run(
-      try corrected(original, compression), compression, sourceType: tensor.dtype, statistics: statistics, pool: pool,
+      try StageRunner.target(original, compression, statistics, pool: pool), compression,
+      sourceType: tensor.dtype, statistics: statistics, pool: pool,
       notes: &notes)
     guard !interruption.isRequested else { throw PipelineError.interrupted(folder: workFolder) }
     advance(tensor.byteCount)
@@ -149,23 +148,6 @@ struct TensorJob {
     return Outcome(
       content: .weight(attributes: attributes(encoded.attributes), datasets: datasets),
       sourceHash: sourceHash, error: sums, notes: notes)
-  }
-
-  /// What the stages work on: the original, or what makes good what earlier layers lost.
-  private func corrected(
-    _ original: Matrix<Float>, _ compression: TensorDecision.Compression
-  ) throws -> Matrix<Float> {
-    guard let statistics, let drift = statistics.drift, let gram = statistics.gram,
-      compression.stages.contains(where: \.isCalibrated)
-    else { return original }
-    let alpha = Float(ProcessInfo.processInfo.environment["PITH_ALPHA"].flatMap { Double($0) } ?? 1)
-    let damp = ProcessInfo.processInfo.environment["PITH_DAMP"].flatMap { Double($0) } ?? 0.01
-    var target = try DriftCorrection.target(
-      original, gram: gram, inputs: drift.inputs, stream: drift.stream, damping: damp, pool: pool)
-    for i in target.values.indices {
-      target.values[i] = original.values[i] + alpha * (target.values[i] - original.values[i])
-    }
-    return target
   }
 
   func nonFinite(at index: Int) -> PipelineError {

@@ -87,7 +87,7 @@ extension QuantizeOptions: StageOptions {
       "method", \.method, .choice(),
       """
       How codes are chosen: `rtn` rounds to the nearest; `gptq` makes good what rounding one input \
-      costs by the next ones and needs `--statistics`.
+      costs by the next ones, calibrated on a text (`calibration`).
       """),
     .required("bits", \.bits, .integer(2...8), "Bits of a code."),
     .optional(
