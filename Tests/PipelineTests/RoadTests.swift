@@ -44,7 +44,7 @@ import Weights
         Issue.record("not compressed")
         return
       }
-      #expect(compression.streamingScheme != nil)
+      #expect(compression.isStreamed)
       let advanced = Mutex(0)
       func job(_ name: String) throws -> TensorJob {
         TensorJob(
