@@ -18,7 +18,8 @@ public enum PowerExponent {
     var sample = Matrix<Float>(rows: 0, columns: base.columns, values: [])
     var values: [Float] = []
     for row in rows { values += weight.decodedBase(rows: row..<row + 1).values }
-    sample = Matrix(rows: values.count / max(base.columns, 1), columns: base.columns, values: values)
+    sample = Matrix(
+      rows: values.count / max(base.columns, 1), columns: base.columns, values: values)
     let plain = try TableScheme(scheme.grid, rule: .absmax, clip: .none)
 
     func error(_ exponent: Float) throws(WeightsError) -> Double {

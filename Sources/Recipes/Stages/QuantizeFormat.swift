@@ -108,7 +108,9 @@ extension QuantizeOptions {
     if rule == .floor || rule == .roundUp, scales != .e8m0 {
       return "the rule '\(rule?.rawValue ?? "")' gives powers of two; it needs scales 'e8m0'"
     }
-    if rule != nil, clip == .mse { return "'rule' does nothing beside 'clip: mse'; use 'clip: none'" }
+    if rule != nil, clip == .mse {
+      return "'rule' does nothing beside 'clip: mse'; use 'clip: none'"
+    }
     if packing == .trits, format != .ternary { return "packing 'trits' is for 'ternary' only" }
     if packing == .split, ![.e2m3, .e3m2, .mxfp6E2M3, .mxfp6E3M2, .power6].contains(format) {
       return "packing 'split' is for 6-bit formats only"

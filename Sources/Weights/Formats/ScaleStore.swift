@@ -24,8 +24,9 @@ struct ScaleStore: Sendable {
       return pith_stored_scale(scale, format.dtype.kernelScaleType, room)
     case .e8m0:
       let limit = (Float.greatestFiniteMagnitude / max(largest, 1)).exponent
-      let up = scale.significand > 1 ? 1 : 0
-      let exponent = min(max(Int(scale.exponent) + up, -126), Int(limit))
+      let finite = min(scale, .greatestFiniteMagnitude)
+      let up = finite.significand > 1 ? 1 : 0
+      let exponent = min(max(Int(finite.exponent) + up, -126), Int(limit))
       return Float(sign: .plus, exponent: exponent, significand: 1)
     case .e4m3: return Self.scaleFloats.value(of: code(scale)) * factor
     }

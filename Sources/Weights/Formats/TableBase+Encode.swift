@@ -59,12 +59,13 @@ extension TableEncoder {
       return stored([scale], store: store)
     }
     let store = store(for: weight)
-    let rows = (try? pool.map(weight.rows) { (row: Int) throws -> [Float] in
-      weight.values.withUnsafeBufferPointer {
-        chosenScales(
-          UnsafeBufferPointer(rebasing: $0[row * columns..<(row + 1) * columns]), grid: store)
-      }
-    }) ?? []
+    let rows =
+      (try? pool.map(weight.rows) { (row: Int) throws -> [Float] in
+        weight.values.withUnsafeBufferPointer {
+          chosenScales(
+            UnsafeBufferPointer(rebasing: $0[row * columns..<(row + 1) * columns]), grid: store)
+        }
+      }) ?? []
     return stored(rows.flatMap { $0 }, store: store)
   }
 

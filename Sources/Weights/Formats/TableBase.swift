@@ -130,8 +130,9 @@ extension CodePacking {
   }
 
   /// Packs one row of codes.
-  func pack(_ codes: UnsafeBufferPointer<UInt8>, bits: Int, into target: UnsafeMutablePointer<UInt8>)
-  {
+  func pack(
+    _ codes: UnsafeBufferPointer<UInt8>, bits: Int, into target: UnsafeMutablePointer<UInt8>
+  ) {
     guard let source = codes.baseAddress else { return }
     switch self {
     case .stream: pith_pack_codes(source, codes.count, Int32(bits), target)
