@@ -33,26 +33,21 @@ public enum DriftCorrection {
         rows: weight.rows, columns: columns, gram: [gram.rows, gram.columns])
     }
     do {
-      var right = try Gemm.product(weight.converted(to: Double.self), inputs, pool: pool)
-      if let stream {
-        for index in right.values.indices { right.values[index] += stream.values[index] }
-      }
-      // An input that was never active has no say: 1 on its diagonal leaves its weights alone.
+      // An input that was never active has no say: a mean one on its diagonal leaves it alone.
       var damped = gram
       let mean = (0..<columns).reduce(0.0) { $0 + gram[$1, $1] } / Double(max(columns, 1))
       guard mean > 0, mean.isFinite else { return weight }
       for index in 0..<columns where !(gram[index, index] > 0) { damped[index, index] = mean }
       let factor = try Cholesky.factor(damped, damping: damping).factor
-      let half = try Triangular.solve(right, byInverseOf: factor, .lower, transposed: true)
-      let change = try Triangular.solve(half, byInverseOf: factor, .lower)
-      var result = weight
-      for index in result.values.indices {
-        result.values[index] = Float(Double(weight.values[index]) + change.values[index])
+      let tiles = try pool.map((weight.rows + tileRows - 1) / tileRows) { tile in
+        let rows = tile * tileRows..<min((tile + 1) * tileRows, weight.rows)
+        return try corrected(weight, rows, inputs, stream, factor)
       }
-      guard result.values.allSatisfy(\.isFinite) else {
+      let values = tiles.flatMap { $0 }
+      guard values.allSatisfy(\.isFinite) else {
         throw QuantizationError.overflow(operation: "drift correction")
       }
-      return result
+      return Matrix(rows: weight.rows, columns: columns, values: values)
     } catch let error as QuantizationError {
       throw error
     } catch let error as LinearAlgebraError {
@@ -60,5 +55,26 @@ public enum DriftCorrection {
     } catch {
       throw .overflow(operation: "drift correction: \(error)")
     }
+  }
+  private static let tileRows = 128
+
+  /// Some rows of the corrected weight.
+  private static func corrected(
+    _ weight: Matrix<Float>, _ rows: Range<Int>, _ inputs: Matrix<Double>,
+    _ stream: Matrix<Double>?, _ factor: Matrix<Double>
+  ) throws -> [Float] {
+    let columns = weight.columns
+    let range = rows.lowerBound * columns..<rows.upperBound * columns
+    let own = weight.values[range]
+    var right = try Gemm.product(
+      Matrix(rows: rows.count, columns: columns, values: own.map(Double.init)), inputs)
+    if let stream {
+      right = Matrix(
+        rows: rows.count, columns: columns,
+        values: zip(right.values, stream.values[range]).map { $0 + $1 })
+    }
+    let half = try Triangular.solve(right, byInverseOf: factor, .lower, transposed: true)
+    let change = try Triangular.solve(half, byInverseOf: factor, .lower)
+    return zip(own, change.values).map { Float(Double($0) + $1) }
   }
 }

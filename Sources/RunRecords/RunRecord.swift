@@ -158,8 +158,9 @@ public struct Totals: Sendable, Hashable {
     return bytes == 0 ? 0 : Double(sourceBytes) / Double(bytes)
   }
 
-  /// Counts one tensor in.
+  /// Counts one tensor in; one that is stored under another's name is counted there.
   public mutating func add(_ tensor: TensorRecord) {
+    guard tensor.storedBytes > 0 || tensor.sourceBytes == 0 else { return }
     elements += tensor.elements
     sourceBytes += tensor.sourceBytes
     storedBytes += tensor.storedBytes
