@@ -118,7 +118,7 @@ let package = Package(
 
     // MARK: Tests
     .target(
-      name: "TestSupport", dependencies: ["Tensors"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Tensors", "LinearAlgebra"], path: "Tests/TestSupport",
       swiftSettings: swiftSettings),
     tests("Kernels", ["Kernels", "Tensors"]),
     tests("Tensors", ["Tensors"]),

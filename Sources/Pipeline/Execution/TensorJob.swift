@@ -110,8 +110,8 @@ struct TensorJob {
     let original = compression.view.matrix(from: values)
     var notes = compression.notes
     let weight = try StageRunner.run(
-      original, compression, sourceType: tensor.dtype, statistics: statistics, pool: .serial,
-      notes: &notes)
+      original, compression, sourceType: tensor.dtype, tensor: tensor.name, statistics: statistics,
+      pool: .serial, notes: &notes)
     guard !interruption.isRequested else { throw PipelineError.interrupted(folder: workFolder) }
     advance(tensor.byteCount)
     let encoded = weight.encodedParts()

@@ -9,7 +9,7 @@ enum StageOrder {
         sink.error(
           at: stage.position,
           "'transform' after 'quantize' can't change codes that are already chosen; move it before")
-      case .lowRank(let options) where quantized && options.of == .weight:
+      case .lowRank(let options) where quantized && options.subject == .weight:
         sink.warning(
           at: stage.position,
           """
