@@ -21,6 +21,10 @@ enum StageResolver {
         resolved.append(.lowRank(try lowRank(options, view, tensor, recipe)))
       case .outliers(let options):
         resolved.append(try outliers(options, view, tensor))
+      case .budget:
+        throw .stage(
+          file: recipe.file, tensor: tensor,
+          reason: "'budget' stands among the recipe's stages, not in an override")
       case .transform(let options):
         resolved.append(.channelScale(alpha: options.alpha))
       }

@@ -5,6 +5,11 @@ enum StageOrder {
     for stage in stages {
       switch stage {
       case .quantize: quantized = true
+      case .budget where stages.count > 1:
+        sink.error(
+          at: stage.position,
+          "'budget' chooses all stages of a weight; make it the only one, and name other tensors' in "
+            + "'overrides'")
       case .transform where quantized:
         sink.error(
           at: stage.position,
