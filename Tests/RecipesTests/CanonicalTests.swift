@@ -117,7 +117,7 @@ struct CanonicalTests {
           - targets: [layers.0.down, "layers.1.*"]
             stages:
               - quantize: {method: rtn, bits: 6, group: 128, symmetric: true, clip: mse, scales: f16}
-              - low_rank: {method: svd, of: error, rank: 2, factors: f16}
+              - low_rank: {method: svd, of: error, rank: 2}
           - targets: [layers.1.down]
             set: {quantize: {symmetric: false}}
 

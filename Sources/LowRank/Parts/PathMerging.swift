@@ -28,7 +28,8 @@ public enum PathMerging {
   ///
   /// A dense base (or none) takes the sum exactly, in f32, and a mask goes, since the product fills
   /// it. An integer base keeps its scales and zero points, and every code becomes the one nearest to
-  /// the sum; masked entries stay masked and lose their share.
+  /// the sum; masked entries stay masked and lose their share. A base of
+  /// other codes keeps its paths.
   ///
   /// - Returns: the weight, and for an integer base what became of the update; nil for a base in
   ///   which nothing was lost.
@@ -45,6 +46,8 @@ public enum PathMerging {
     paths.outliers = nil
     let update = paths.decodedSum()
     guard case .integer(let base)? = weight.base else {
+      // Other codes than integers have no next one to move to.
+      if weight.base?.isQuantized == true { return (weight, nil) }
       var sum = before
       for index in sum.values.indices { sum.values[index] += update.values[index] }
       result.base = .dense(sum)

@@ -15,7 +15,7 @@ extension TensorDecision.Compression {
       switch stage {
       case .prune, .outliers: true
       case .lowRank(let choice): choice.role == .repair
-      case .quantize, .gptq, .channelScale: false
+      case .quantize, .format, .gptq, .channelScale: false
       }
     }
     return keepsValues ? source : nil
@@ -58,6 +58,8 @@ enum StageRunner {
       switch stage {
       case .quantize(let scheme):
         weight = try RoundToNearest.quantize(weight, scheme: scheme, pool: pool)
+      case .format(let format):
+        weight = try format.quantize(weight, pool: pool)
       case .gptq(let scheme, let options):
         weight = try gptq(
           weight, scheme, options, statistics: statistics, pool: pool, notes: &notes)
