@@ -21,17 +21,10 @@ public enum PlainSVD {
   public static func decompose(
     _ weight: CompressedWeight, original: Matrix<Float>, rank: Int, factorType: DType = .f16
   ) throws(WeightsError) -> CompressedWeight {
-    guard weight.base != nil else { throw .baseMissing(operation: "low_rank of: weight") }
-    var others = weight
-    others.base = nil
-    others.mask = nil
-    let target = try difference(original, others, operation: "low_rank of: weight")
-    let path = try path(for: target, rank: rank, factorType: factorType)
-    var result = weight
-    result.base = .dense(weight.decodedBase().subtracting(path.decoded()))
-    result.mask = nil
-    result.lowRank.append(path)
-    return result
+    let target = try LowRankParts.target(
+      of: weight, original: original, operation: "low_rank of: weight")
+    return LowRankParts.splitting(
+      try path(for: target, rank: rank, factorType: factorType), off: weight)
   }
 
   /// `of: error`: the factors take the principal part of W − Ŵ; everything else stays.
@@ -42,27 +35,12 @@ public enum PlainSVD {
   public static func repair(
     _ weight: CompressedWeight, original: Matrix<Float>, rank: Int, factorType: DType = .f16
   ) throws(WeightsError) -> CompressedWeight {
-    let error = try difference(original, weight, operation: "low_rank of: error")
+    let error = try LowRankParts.error(
+      of: weight, original: original, operation: "low_rank of: error")
     try checkRank(rank, of: error)
     guard error.values.contains(where: { $0 != 0 }) else { return weight }
-    var result = weight
-    result.lowRank.append(try path(for: error, rank: rank, factorType: factorType))
-    return result
-  }
-
-  /// W, turned to what T(x) sees, minus the weight's parts.
-  private static func difference(
-    _ original: Matrix<Float>, _ weight: CompressedWeight, operation: String
-  ) throws(WeightsError) -> Matrix<Float> {
-    guard original.rows == weight.rows, original.columns == weight.columns else {
-      throw .sizesDiffer(
-        operation: operation, expected: [weight.rows, weight.columns],
-        found: [original.rows, original.columns])
-    }
-    try original.checkFinite()
-    var seen = original
-    weight.site?.unfold(&seen)
-    return seen.subtracting(weight.decodedSum())
+    return LowRankParts.adding(
+      try path(for: error, rank: rank, factorType: factorType), to: weight)
   }
 
   private static func checkRank(_ rank: Int, of matrix: Matrix<Float>) throws(WeightsError) {
@@ -76,38 +54,12 @@ public enum PlainSVD {
     for matrix: Matrix<Float>, rank: Int, factorType: DType
   ) throws(WeightsError) -> LowRankPath {
     try checkRank(rank, of: matrix)
-    guard [.f32, .f16, .bf16].contains(factorType) else {
-      throw .factorTypeUnsupported(factorType)
-    }
-    let result: SVDResult<Float>
     do {
-      result = try SVD.exact(matrix, rank: rank)
+      return try PrincipalComponents.exact(matrix, rank: rank).path(as: .dense(factorType))
+    } catch let error as WeightsError {
+      throw error
     } catch {
       throw .decompositionFailed("\(error)")
     }
-    let roots = result.singularValues.map { max($0, 0).squareRoot() }
-    var b = result.u
-    var a = result.vt
-    for row in 0..<b.rows {
-      for column in 0..<rank { b.values[row * rank + column] *= roots[column] }
-    }
-    for row in 0..<rank {
-      for index in a.range(ofRow: row) { a.values[index] *= roots[row] }
-    }
-    let path = LowRankPath(b: .dense(b, as: factorType), a: .dense(a, as: factorType))
-    for (part, factor) in [("b", path.b), ("a", path.a)] {
-      if let index = factor.decoded().values.firstIndex(where: { !$0.isFinite }) {
-        throw .valueNotFinite(part: "low_rank/\(part)/values", index: index)
-      }
-    }
-    return path
-  }
-}
-
-extension Matrix where Element == Float {
-  /// Element by element.
-  fileprivate func subtracting(_ other: Matrix<Float>) -> Matrix<Float> {
-    Matrix(
-      rows: rows, columns: columns, values: zip(values, other.values).map { $0 - $1 })
   }
 }

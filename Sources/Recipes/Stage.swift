@@ -8,6 +8,7 @@ public enum Stage: Sendable, Hashable {
   case lowRank(LowRankOptions)
   case outliers(OutlierOptions)
   case transform(TransformOptions)
+  case budget(BudgetOptions)
 }
 
 extension Stage {
@@ -24,6 +25,7 @@ extension Stage {
     StageKind(wrap: Stage.quantize) {
       if case .quantize(let options) = $0 { options } else { nil }
     },
+    StageKind(wrap: Stage.budget) { if case .budget(let options) = $0 { options } else { nil } },
   ]
 
   /// The key that names the stage in a recipe: "quantize".

@@ -1,6 +1,7 @@
 import Foundation
 import LinearAlgebra
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("Exact singular values")

@@ -1,5 +1,6 @@
 import LinearAlgebra
 import Tensors
+import TestSupport
 import Testing
 
 @Suite("Gram matrices")

@@ -70,11 +70,11 @@ struct CanonicalTests {
         .outliers(OutlierOptions(amount: .count(3))),
         .prune(PruneOptions(amount: .sparsity(0.1))),
         .prune(PruneOptions(amount: .pattern(n: 4, m: 8))),
-        .lowRank(LowRankOptions(of: .weight, rank: 7, factors: .f32)),
+        .lowRank(LowRankOptions(of: .weight, amount: .rank(7), factors: .f32)),
         .quantize(
           QuantizeOptions(bits: 3, group: .channel, symmetric: false, clip: .none, scales: .bf16)),
         .quantize(QuantizeOptions(bits: 2, group: .tensor)),
-        .lowRank(LowRankOptions(of: .error, rank: 1)),
+        .lowRank(LowRankOptions(of: .error, amount: .rank(1))),
       ],
       overrides: [
         Override(targets: [try Selector("a b")], action: .skip),
@@ -118,7 +118,7 @@ struct CanonicalTests {
           - targets: [layers.0.down, "layers.1.*"]
             stages:
               - quantize: {method: rtn, bits: 6, group: 128, symmetric: true, clip: mse, scales: f16}
-              - low_rank: {method: svd, of: error, rank: 2, factors: f16}
+              - low_rank: {method: svd, of: error, rank: 2}
           - targets: [layers.1.down]
             set: {quantize: {symmetric: false}}
 

@@ -28,9 +28,12 @@ struct DiagnosticTests {
       """,
       """
       3️⃣error: unknown stage 'quantise' in 'stages'; did you mean 'quantize'? (known stages: \
-      transform, outliers, prune, low_rank, quantize)
+      transform, outliers, prune, low_rank, quantize, budget)
       """,
-      "4️⃣error: unknown key 'xyzzy' in 'low_rank' (known keys: method, of, rank, factors)")
+      """
+      4️⃣error: unknown key 'xyzzy' in 'low_rank' (known keys: method, of, rank, ratio, energy, \
+      factors, iterations, oversample, fisher)
+      """)
   }
 
   @Test func wrongTypesAndRangesSayWhatWasFound() {
@@ -87,10 +90,29 @@ struct DiagnosticTests {
       3️⃣error: 'scales' in 'quantize' must be 'f16' or 'bf16' or 'f32' or 'e8m0' or 'e4m3' or \
       'dynamic8' or 'ratio', found the text 'f8'
       """,
-      "4️⃣error: unknown method 'svdd' in 'low_rank'; did you mean 'svd'? (known methods: svd)",
+      """
+      4️⃣error: unknown method 'svdd' in 'low_rank'; did you mean 'svd'? (known methods: svd, pissa, \
+      pissa_fast, qpissa, corda_ipa, corda_kpa, milora, loftq, eora, lorc, lqer, l2qer, qera, \
+      qera_approx, svd_llm, fwsvd)
+      """,
       """
       5️⃣error: 'of' in 'low_rank' must be 'weight' or 'error', found the text 'weigth'; did you \
       mean 'weight'?
+      """)
+  }
+
+  @Test func methodsThatNeedTrainingAreRefusedWithARemedy() {
+    expectErrors(
+      """
+      version: 1
+      name: t
+      stages:
+        - quantize: {method: rtn, bits: 4}
+        - low_rank: {method: 1️⃣lrec, rank: 4}
+      """,
+      """
+      1️⃣error: 'lrec' trains its factors by back-propagation, which this program does not do; 'eora' \
+      is the closed-form optimum that its per-layer fit chases
       """)
   }
 
@@ -117,12 +139,15 @@ struct DiagnosticTests {
       """,
       """
       6️⃣error: a stage must be a mapping such as 'quantize: {…}', found the text 'outliers' (known \
-      stages: transform, outliers, prune, low_rank, quantize)
+      stages: transform, outliers, prune, low_rank, quantize, budget)
       """,
-      "7️⃣error: 'low_rank' must be a mapping of options (method, of, rank, factors), found nothing",
+      """
+      7️⃣error: 'low_rank' must be a mapping of options (method, of, rank, ratio, energy, factors, \
+      iterations, oversample, fisher), found nothing
+      """,
       """
       8️⃣error: a stage must be a mapping such as 'quantize: {…}', found a list (known stages: \
-      transform, outliers, prune, low_rank, quantize)
+      transform, outliers, prune, low_rank, quantize, budget)
       """)
   }
 
@@ -180,7 +205,7 @@ struct DiagnosticTests {
       "4️⃣error: 'set' in 'overrides' conflicts with 'skip'; give one of them",
       """
       5️⃣error: unknown stage 'quantise' in 'set'; did you mean 'quantize'? (known stages: \
-      transform, outliers, prune, low_rank, quantize)
+      transform, outliers, prune, low_rank, quantize, budget)
       """)
   }
 

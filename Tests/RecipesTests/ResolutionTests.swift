@@ -30,7 +30,7 @@ struct ResolutionTests {
       .prune(PruneOptions(amount: .sparsity(0.5))), .quantize(QuantizeOptions(bits: 4)),
     ]
     let replaced: [Stage] = [
-      .quantize(QuantizeOptions(bits: 6)), .lowRank(LowRankOptions(of: .error, rank: 2)),
+      .quantize(QuantizeOptions(bits: 6)), .lowRank(LowRankOptions(of: .error, amount: .rank(2))),
     ]
     #expect(recipe.stages(for: "layers.2.up") == plain)
     #expect(
@@ -44,7 +44,7 @@ struct ResolutionTests {
     #expect(
       recipe.stages(for: "layers.1.down") == [
         .quantize(QuantizeOptions(bits: 6, symmetric: false)),
-        .lowRank(LowRankOptions(of: .error, rank: 2)),
+        .lowRank(LowRankOptions(of: .error, amount: .rank(2))),
       ])
     #expect(recipe.overrides(for: "layers.1.down").count == 3)
   }

@@ -22,7 +22,7 @@ enum Main {
       ("startup", StartupBenchmarks.run), ("reading", ReadingBenchmarks.run),
       ("compression", CompressionBenchmarks.run), ("algebra", AlgebraBenchmarks.run),
       ("scoring", ScoringBenchmarks.run), ("tokenizing", TokenizingBenchmarks.run),
-      ("memory", MemoryBenchmarks.run),
+      ("memory", MemoryBenchmarks.run), ("low-rank", LowRankBenchmarks.run),
     ]
     for (name, run) in groups where arguments.isEmpty || arguments.contains(name) {
       print("== \(name)")

@@ -2,6 +2,7 @@ import Architectures
 import Artefacts
 import Checkpoints
 import LinearAlgebra
+import LowRank
 import Quantization
 import RunRecords
 import Synchronization
@@ -84,7 +85,7 @@ final class JobExecutor: Sendable {
       outcome = try job.run()
     } catch let error
       where error is WeightsError || error is LinearAlgebraError
-      || error is QuantizationError
+      || error is QuantizationError || error is LowRankError
     {
       throw PipelineError.stage(
         file: plan.source.path, tensor: planned.tensor.name, reason: "\(error)")

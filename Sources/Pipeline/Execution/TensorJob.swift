@@ -113,7 +113,7 @@ struct TensorJob {
     var notes = compression.notes
     let weight = try StageRunner.run(
       try StageRunner.target(original, compression, statistics, pool: pool), compression,
-      sourceType: tensor.dtype, statistics: statistics, pool: pool,
+      sourceType: tensor.dtype, tensor: tensor.name, statistics: statistics, pool: pool,
       notes: &notes)
     guard !interruption.isRequested else { throw PipelineError.interrupted(folder: workFolder) }
     advance(tensor.byteCount)

@@ -1,4 +1,5 @@
 import Checkpoints
+import LowRank
 import Tensors
 import Weights
 
@@ -23,11 +24,12 @@ enum StageForecast {
         base = format.storedBytes(rows: rows, columns: columns)
       case .prune:
         mask = rows * ((columns + 7) / 8)
-      case .lowRank(let subject, let rank, let type):
-        factors += rank * (rows + columns) * type.bytes
-        if subject == .weight {
-          // The base holds the residual now, as plain numbers.
-          base = rows * columns * 4
+      case .lowRank(let choice):
+        factors += choice.factors.bytes(
+          rows: rows, columns: columns, rank: choice.expectedRank(rows: rows, columns: columns))
+        if choice.role != .repair {
+          // The base holds the residual now, as plain numbers, or nothing any more.
+          base = choice.role == .replace ? 0 : rows * columns * 4
           mask = 0
         }
       case .outliers(let count, let type):
@@ -66,7 +68,12 @@ enum StageForecast {
     for stage in compression.stages {
       // A singular value decomposition holds the matrix, both factors and LAPACK's workspace;
       // measured: 11.8 matrices for a square one, fewer for others.
-      if case .lowRank = stage { peak = max(peak, tensor.byteCount + 12 * dense) }
+      // CorDA's is in f64, with the weight times the covariance beside it.
+      if case .lowRank(let choice) = stage {
+        let copies = choice.isCalibrated ? 26 : 12
+        let width = choice.isCalibrated ? compression.view.columns : 0
+        peak = max(peak, tensor.byteCount + copies * dense + 24 * width * width)
+      }
       // The Gram matrix as read and as prepared in f64, with a copy for its order, its damped form
       // and the refit in f32.
       if stage.isCalibrated {

@@ -17,6 +17,8 @@ public enum Planner {
     _ recipe: Recipe, for source: any TensorSource, options: PlanOptions,
     calibration: CalibrationInput? = nil
   ) throws -> Plan {
+    let recipe = try BudgetPass.expanded(
+      recipe, for: source, options: options, calibration: calibration)
     let names = source.tensors.map(\.name)
     let unmatched = recipe.unmatchedSelectors(names: names)
     guard unmatched.isEmpty else { throw PipelineError.unmatchedSelectors(unmatched) }

@@ -18,20 +18,18 @@ enum StageResolver {
       case .prune(let options):
         resolved.append(try prune(options, view, tensor))
       case .lowRank(let options):
-        let limit = min(view.rows, view.columns)
-        guard options.rank <= limit else {
-          throw .rankTooLarge(tensor: tensor, rank: options.rank, limit: limit)
-        }
-        resolved.append(
-          .lowRank(
-            of: options.of == .weight ? .weight : .error, rank: options.rank,
-            factorType: options.factors.dtype))
+        resolved.append(.lowRank(try lowRank(options, view, tensor, recipe)))
       case .outliers(let options):
         resolved.append(try outliers(options, view, tensor))
+      case .budget:
+        throw .stage(
+          file: recipe.file, tensor: tensor,
+          reason: "'budget' stands among the recipe's stages, not in an override")
       case .transform(let options):
         resolved.append(.channelScale(alpha: options.alpha))
       }
     }
+    try checkTurns(resolved, tensor, recipe)
     return TensorDecision.Compression(view: view, stages: resolved, notes: notes)
   }
 

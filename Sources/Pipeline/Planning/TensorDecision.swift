@@ -1,3 +1,4 @@
+import LowRank
 import Quantization
 import Tensors
 import Weights
@@ -67,12 +68,18 @@ public enum ResolvedStage: Sendable, Hashable {
   /// Calibrated: needs the statistics of the weight's input.
   case gptq(IntegerScheme, GPTQOptions)
   case prune(PrunePattern)
-  case lowRank(of: LowRankSubject, rank: Int, factorType: DType)
+  case lowRank(LowRankChoice)
   case outliers(count: Int, valueType: DType)
   case channelScale(alpha: Double)
 
   /// Whether the stage needs the statistics of the weight's input.
-  var isCalibrated: Bool { if case .gptq = self { true } else { false } }
+  var isCalibrated: Bool {
+    switch self {
+    case .gptq: true
+    case .lowRank(let choice): choice.isCalibrated
+    default: false
+    }
+  }
 
   /// The stage that does the same without statistics, if there is one: a table's rows are looked
   /// up, not multiplied, and each of its values counts alike.
@@ -89,11 +96,6 @@ public enum ResolvedStage: Sendable, Hashable {
     case fraction(Double)
     /// All but `kept` of every `of` consecutive inputs.
     case keeping(Int, of: Int)
-  }
-
-  /// What a low-rank path stands for.
-  public enum LowRankSubject: String, Sendable, Hashable {
-    case weight, error
   }
 }
 
@@ -127,8 +129,7 @@ extension ResolvedStage: CustomStringConvertible {
     case .prune(.fraction(let fraction)):
       "sparse \(Int((fraction * 100).rounded()))%"
     case .prune(.keeping(let kept, let of)): "\(kept):\(of)"
-    case .lowRank(let subject, let rank, let type):
-      (subject == .error ? "+r\(rank)" : "svd r\(rank)") + " \(type.rawValue)"
+    case .lowRank(let choice): choice.description
     case .outliers(let count, let type): "\(count) columns \(type.rawValue)"
     case .channelScale: "scaled"
     }

@@ -13,8 +13,9 @@ extension TensorDecision.Compression {
     guard source == .f16 || source == .bf16 else { return nil }
     let keepsValues = stages.allSatisfy { stage in
       switch stage {
-      case .prune, .outliers, .lowRank(of: .error, _, _): true
-      case .quantize, .format, .gptq, .lowRank, .channelScale: false
+      case .prune, .outliers: true
+      case .lowRank(let choice): choice.role == .repair
+      case .quantize, .format, .gptq, .channelScale: false
       }
     }
     return keepsValues ? source : nil
@@ -43,14 +44,17 @@ enum StageRunner {
   ///   - original: the dense weight, out × in.
   ///   - compression: the stages, resolved for this weight.
   ///   - sourceType: the element type in the checkpoint.
+  ///   - tensor: its name there, for stages that look it up in other files.
   ///   - statistics: of the weight's input, for calibrated stages.
   ///   - notes: what stages have to say is added here.
   static func run(
     _ original: Matrix<Float>, _ compression: TensorDecision.Compression, sourceType: DType,
-    statistics: InputStatistics? = nil, pool: WorkerPool, notes: inout [String]
+    tensor: String = "", statistics: InputStatistics? = nil, pool: WorkerPool,
+    notes: inout [String]
   ) throws -> CompressedWeight {
     var weight = CompressedWeight.dense(original, view: compression.view)
-    for stage in compression.stages {
+    var stages = compression.stages[...]
+    while let stage = stages.popFirst() {
       switch stage {
       case .quantize(let scheme):
         weight = try RoundToNearest.quantize(weight, scheme: scheme, pool: pool)
@@ -63,10 +67,10 @@ enum StageRunner {
         weight = try MagnitudePruning.prune(weight, sparsity: fraction)
       case .prune(.keeping(let kept, let of)):
         weight = try MagnitudePruning.prune(weight, pattern: KeepPattern(keep: kept, of: of))
-      case .lowRank(.weight, let rank, let type):
-        weight = try PlainSVD.decompose(weight, original: original, rank: rank, factorType: type)
-      case .lowRank(.error, let rank, let type):
-        weight = try PlainSVD.repair(weight, original: original, rank: rank, factorType: type)
+      case .lowRank(let choice):
+        weight = try lowRank(
+          choice, weight, original, quantizer: choice.method.alternates ? stages.popFirst() : nil,
+          tensor: tensor, statistics: statistics, pool: pool, notes: &notes)
       case .outliers(let count, let type):
         weight = try ColumnOutliers.extract(weight, count: count, valueType: type)
       case .channelScale(let alpha):

@@ -5,11 +5,16 @@ enum StageOrder {
     for stage in stages {
       switch stage {
       case .quantize: quantized = true
+      case .budget where stages.count > 1:
+        sink.error(
+          at: stage.position,
+          "'budget' chooses all stages of a weight; make it the only one, and name other tensors' in "
+            + "'overrides'")
       case .transform where quantized:
         sink.error(
           at: stage.position,
           "'transform' after 'quantize' can't change codes that are already chosen; move it before")
-      case .lowRank(let options) where quantized && options.of == .weight:
+      case .lowRank(let options) where quantized && options.subject == .weight:
         sink.warning(
           at: stage.position,
           """

@@ -7,12 +7,12 @@ import Tensors
 /// Another language can rebuild the same matrices: 53-bit uniforms in (0, 1], each pair (u1, u2)
 /// gives √(−2 ln u1)·cos 2πu2, then the sine; a matrix with an odd number of elements throws the
 /// last sine away.
-struct PortableRandom {
+public struct PortableRandom {
   private var state: UInt64
 
-  init(_ seed: UInt64) { state = seed }
+  public init(_ seed: UInt64) { state = seed }
 
-  mutating func word() -> UInt64 {
+  public mutating func word() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var z = state
     z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -20,10 +20,10 @@ struct PortableRandom {
     return z ^ (z >> 31)
   }
 
-  mutating func uniform() -> Double { Double((word() >> 11) + 1) * 0x1p-53 }
+  public mutating func uniform() -> Double { Double((word() >> 11) + 1) * 0x1p-53 }
 
   /// Standard normal numbers, row by row.
-  mutating func normal(_ rows: Int, _ columns: Int) -> Matrix<Double> {
+  public mutating func normal(_ rows: Int, _ columns: Int) -> Matrix<Double> {
     let count = rows * columns
     var values: [Double] = []
     values.reserveCapacity(count + 1)
@@ -37,18 +37,18 @@ struct PortableRandom {
   }
 
   /// A matrix with orthonormal columns: QR of normal numbers, R's diagonal positive.
-  mutating func orthonormal(_ rows: Int, _ columns: Int) throws -> Matrix<Double> {
+  public mutating func orthonormal(_ rows: Int, _ columns: Int) throws -> Matrix<Double> {
     try QR.thin(normal(rows, columns)).q
   }
 
   /// A matrix with the spectrum (i + 1)^−0.7: a trained weight's rough shape.
-  mutating func weight(_ rows: Int, _ columns: Int) throws -> Matrix<Double> {
+  public mutating func weight(_ rows: Int, _ columns: Int) throws -> Matrix<Double> {
     let count = min(rows, columns)
     return try matrix(rows, columns, spectrum: (0..<count).map { pow(Double($0 + 1), -0.7) })
   }
 
   /// A matrix with given singular values.
-  mutating func matrix(
+  public mutating func matrix(
     _ rows: Int, _ columns: Int, spectrum: [Double]
   ) throws -> Matrix<Double> {
     var u = try orthonormal(rows, spectrum.count)

@@ -1,0 +1,139 @@
+import Architectures
+import Checkpoints
+import LinearAlgebra
+import LowRank
+import Quantization
+import Recipes
+import Tensors
+import Weights
+
+/// Turns a `budget` stage into stages for every weight, chosen from errors that are measured here.
+///
+/// Every weight is quantized by GPTQ in each of the candidates' bits and groups; the singular values
+/// of what was lost, weighed by the inputs, say what a repair of any rank would leave. The sum over
+/// layers of the share of the output's energy that is lost is then made least under the budget
+/// (`BudgetAllocation`): never more than by the best single choice of these candidates.
+enum BudgetPass {
+  /// Groups that are tried; those that do not divide a width fall back as in `quantize`.
+  static let groups = [32, 64, 128]
+  /// Ranks that are tried, up to half the smaller side; 0 is no repair.
+  static let ranks = [0, 4, 8, 16, 32, 64, 128]
+
+  /// The recipe with an override for each weight in place of its `budget` stage.
+  ///
+  /// - Throws: `PipelineError.statisticsNeeded`, `.statisticsMissing`, `.calibrationMismatch`;
+  ///   `.stage` for a budget that not even the cheapest choices keep, or for what a method throws.
+  static func expanded(
+    _ recipe: Recipe, for source: any TensorSource, options: PlanOptions,
+    calibration: CalibrationInput?
+  ) throws(PipelineError) -> Recipe {
+    guard case .budget(let budget)? = recipe.stages.first else { return recipe }
+    var probe = recipe
+    probe.stages = [.quantize(QuantizeOptions(bits: 4))]
+    let classifier = TensorClassifier(source)
+    var weights: [(tensor: TensorDescription, view: WeightView)] = []
+    for tensor in source.tensors {
+      guard recipe.overrides(for: tensor.name).isEmpty,
+        case .compress(let compression) = try Planner.decide(
+          tensor, classifier.kind(of: tensor), probe)
+      else { continue }
+      weights.append((tensor, compression.view))
+    }
+    let bits = candidates(budget.totalBits)
+    var layers: [[Candidate]] = []
+    for (tensor, view) in weights {
+      guard let calibration else {
+        throw .statisticsNeeded(tensor: tensor.name, rows: view.rows, columns: view.columns)
+      }
+      let statistics = try calibration.checkedInput(of: tensor.name, view: view)
+      layers.append([])
+      do {
+        layers[layers.count - 1] = try measure(
+          tensor, view, source, statistics, bits, WorkerPool(workers: options.workers))
+      } catch {
+        throw .stage(file: recipe.file, tensor: tensor.name, reason: "\(error)")
+      }
+    }
+    let entries = weights.reduce(0) { $0 + $1.view.rows * $1.view.columns }
+    let allowed = Int(budget.totalBits * Double(entries) / 8)
+    guard let chosen = BudgetAllocation.choose(layers.map { $0.map(\.option) }, budget: allowed)
+    else {
+      let least = layers.reduce(0) { $0 + ($1.map(\.option.bytes).min() ?? 0) }
+      throw .stage(
+        file: recipe.file, tensor: weights.first?.tensor.name ?? "",
+        reason: "a budget of \(budget.totalBits) bits is less than the cheapest choices take "
+          + "(\(Double(least) * 8 / Double(max(entries, 1)))); raise total_bits")
+    }
+    var result = recipe
+    result.stages = [.quantize(QuantizeOptions(method: .gptq, bits: bits.first ?? 4))]
+    for (index, choice) in chosen.enumerated() {
+      let name = weights[index].tensor.name
+      guard let selector = try? Selector("re:^\\Q\(name)\\E$") else { continue }
+      result.overrides.append(
+        Override(targets: [selector], action: .stages(layers[index][choice].stages)))
+    }
+    return result
+  }
+
+  /// Code lengths around a budget.
+  static func candidates(_ totalBits: Double) -> [Int] {
+    let middle = Int(totalBits)
+    return Array(max(2, middle - 1)...min(8, middle + 1))
+  }
+
+  /// One way to store a weight.
+  struct Candidate: Sendable {
+    var option: StorageOption
+    var stages: [Stage]
+  }
+
+  private static func measure(
+    _ tensor: TensorDescription, _ view: WeightView, _ source: any TensorSource,
+    _ statistics: InputStatistics, _ bits: [Int], _ pool: WorkerPool
+  ) throws -> [Candidate] {
+    let original = view.matrix(from: try source.load(tensor).floats())
+    guard let gram = statistics.gram else {
+      throw QuantizationError.statisticsMismatch(
+        rows: view.rows, columns: view.columns, gram: [0, 0])
+    }
+    let energy = try WeightedError.of(original, gram: gram, pool: pool)
+    let schemes = bits.flatMap { bits in groups.map { (bits: bits, group: $0) } }
+    return try pool.map(schemes.count) { index in
+      let (bits, group) = schemes[index]
+      let fallback = GroupFallback.resolve(requested: group, columns: view.columns)
+      let scheme = try IntegerScheme(
+        bits: bits, symmetric: false, granularity: fallback.granularity)
+      let quantized = try GPTQ.quantize(
+        .dense(original, view: view), gram: gram, rows: statistics.rows, scheme: scheme
+      ).weight
+      let base = StageForecast.quantizedBytes(rows: view.rows, columns: view.columns, scheme)
+      let lost = try LowRankParts.error(of: quantized, original: original, operation: "budget")
+      let whole = try WeightedError.of(lost, gram: gram)
+      let ranks = Self.ranks.filter { $0 * 2 <= min(view.rows, view.columns) }
+      let largest = ranks.max() ?? 0
+      let values =
+        largest > 0
+        ? try ErrorCompensation.factors(lost, weighting: .gram(gram), rank: largest)
+          .factors.singularValues : []
+      return ranks.map { rank in
+        let left = max(0, whole - values.prefix(rank).reduce(0) { $0 + $1 * $1 })
+        let factors =
+          rank == 0
+          ? 0
+          : FactorFormat.integer(bits: 8).bytes(
+            rows: view.rows, columns: view.columns, rank: rank)
+        var stages: [Stage] = [
+          .quantize(
+            QuantizeOptions(
+              method: .gptq, bits: bits, group: .inputs(group), symmetric: false))
+        ]
+        if rank > 0 {
+          stages.append(.lowRank(LowRankOptions(method: .eora, amount: .rank(rank))))
+        }
+        return Candidate(
+          option: StorageOption(bytes: base + factors, error: energy > 0 ? left / energy : 0),
+          stages: stages)
+      }
+    }.flatMap { $0 }
+  }
+}
