@@ -84,6 +84,9 @@ public enum ColumnOutliers {
     case .integer:
       let mask = Mask(rows: weight.rows, columns: weight.columns) { !chosen.contains($1) }
       weight.mask = weight.mask.map { $0.intersecting(mask) } ?? mask
+    case .sparse:
+      weight = weight.unpacked()
+      if let apart = weight.base { remove(chosen, from: apart, of: &weight) }
     }
   }
 }

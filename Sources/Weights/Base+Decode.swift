@@ -31,6 +31,7 @@ extension Base {
     switch self {
     case .dense(let dense): dense.rows
     case .integer(let integer): integer.rows
+    case .sparse(let sparse): sparse.rows
     }
   }
 
@@ -38,12 +39,17 @@ extension Base {
     switch self {
     case .dense(let dense): dense.columns
     case .integer(let integer): integer.columns
+    case .sparse(let sparse): sparse.columns
     }
   }
 
   /// Whether the base holds codes rather than plain numbers.
   public var isQuantized: Bool {
-    if case .dense = self { false } else { true }
+    switch self {
+    case .dense: false
+    case .integer: true
+    case .sparse(let sparse): sparse.isQuantized
+    }
   }
 
   /// Decodes some rows to `target`, which has room for `range.count × columns` f32.
@@ -52,6 +58,7 @@ extension Base {
     switch self {
     case .dense(let dense): dense.decode(rows: range, into: target)
     case .integer(let integer): integer.decode(rows: range, into: target)
+    case .sparse(let sparse): sparse.decode(rows: range, into: target)
     }
   }
 
@@ -69,6 +76,7 @@ extension Base {
     case .dense(let dense): [dense.values]
     case .integer(let integer):
       [integer.codes, integer.scales] + (integer.zeros.map { [$0] } ?? [])
+    case .sparse(let sparse): sparse.payloads
     }
   }
 

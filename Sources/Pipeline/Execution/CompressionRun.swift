@@ -2,6 +2,7 @@ import Artefacts
 import Checkpoints
 import Foundation
 import LinearAlgebra
+import Pruning
 import Quantization
 import RunRecords
 import Synchronization
@@ -187,7 +188,7 @@ public enum CompressionRun {
       outcome = try job.run()
     } catch let error
       where error is WeightsError || error is LinearAlgebraError
-      || error is QuantizationError
+      || error is QuantizationError || error is PruningError
     {
       throw PipelineError.stage(
         file: plan.source.path, tensor: planned.tensor.name, reason: "\(error)")

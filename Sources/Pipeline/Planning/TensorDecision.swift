@@ -48,20 +48,18 @@ public enum ResolvedStage: Sendable, Hashable {
   case quantize(IntegerScheme)
   /// Calibrated: needs the statistics of the weight's input.
   case gptq(IntegerScheme, GPTQOptions)
-  case prune(PrunePattern)
+  case prune(PruneChoice)
   case lowRank(of: LowRankSubject, rank: Int, factorType: DType)
   case outliers(count: Int, valueType: DType)
   case channelScale(alpha: Double)
 
   /// Whether the stage needs the statistics of the weight's input.
-  var isCalibrated: Bool { if case .gptq = self { true } else { false } }
-
-  /// Which entries a pruning stage removes.
-  public enum PrunePattern: Sendable, Hashable {
-    /// This share of the matrix.
-    case fraction(Double)
-    /// All but `kept` of every `of` consecutive inputs.
-    case keeping(Int, of: Int)
+  var isCalibrated: Bool {
+    switch self {
+    case .gptq: true
+    case .prune(let choice): choice.isCalibrated
+    default: false
+    }
   }
 
   /// What a low-rank path stands for.
@@ -96,9 +94,7 @@ extension ResolvedStage: CustomStringConvertible {
     switch self {
     case .quantize(let scheme), .gptq(let scheme, _):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
-    case .prune(.fraction(let fraction)):
-      "sparse \(Int((fraction * 100).rounded()))%"
-    case .prune(.keeping(let kept, let of)): "\(kept):\(of)"
+    case .prune(let choice): choice.description
     case .lowRank(let subject, let rank, let type):
       (subject == .error ? "+r\(rank)" : "svd r\(rank)") + " \(type.rawValue)"
     case .outliers(let count, let type): "\(count) columns \(type.rawValue)"

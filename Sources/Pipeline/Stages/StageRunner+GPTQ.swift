@@ -24,7 +24,7 @@ extension StageRunner {
 
 extension InputTransform {
   /// The Gram matrix of T(x) from that of x.
-  fileprivate func apply(toGram gram: inout Matrix<Double>) {
+  func apply(toGram gram: inout Matrix<Double>) {
     switch self {
     case .scale(let tensor):
       let scale = tensor.floats().map(Double.init)

@@ -7,8 +7,9 @@ import Tensors
 import Weights
 
 extension TensorDecision.Compression {
-  /// The short type in which a dense base keeps every value, when there is one: stages that only
-  /// leave entries out keep the source's own values, and a half-precision model must not grow.
+  /// The short type in which a dense base is stored, when there is one: stages that only leave
+  /// entries out keep the source's own values, those that update survivors round them to the
+  /// source's type, and a half-precision model must not grow.
   func exactBaseType(for source: DType) -> DType? {
     guard source == .f16 || source == .bf16 else { return nil }
     let keepsValues = stages.allSatisfy { stage in
@@ -57,10 +58,9 @@ enum StageRunner {
       case .gptq(let scheme, let options):
         weight = try gptq(
           weight, scheme, options, statistics: statistics, pool: pool, notes: &notes)
-      case .prune(.fraction(let fraction)):
-        weight = try MagnitudePruning.prune(weight, sparsity: fraction)
-      case .prune(.keeping(let kept, let of)):
-        weight = try MagnitudePruning.prune(weight, pattern: KeepPattern(keep: kept, of: of))
+      case .prune(let choice):
+        weight = try prune(
+          weight, choice, statistics: statistics, pool: pool, notes: &notes)
       case .lowRank(.weight, let rank, let type):
         weight = try PlainSVD.decompose(weight, original: original, rank: rank, factorType: type)
       case .lowRank(.error, let rank, let type):
@@ -75,6 +75,6 @@ enum StageRunner {
     if let type = compression.exactBaseType(for: sourceType), case .dense(let base)? = weight.base {
       weight.base = .dense(DenseBase(values: try base.values.rounded(to: type)))
     }
-    return weight
+    return weight.packed()
   }
 }
