@@ -21,8 +21,13 @@ public enum Planner {
     var planned: [PlannedTensor] = []
     var isCalibrated = false
     let classifier = TensorClassifier(source)
+    var decisions: [TensorDecision] = []
+    for tensor in source.tensors {
+      decisions.append(try decide(tensor, classifier.kind(of: tensor), recipe))
+    }
+    try SparsityPass(source: source, calibration: calibration).settle(&decisions)
     for (index, tensor) in source.tensors.enumerated() {
-      let decision = try decide(tensor, classifier.kind(of: tensor), recipe)
+      let decision = decisions[index]
       isCalibrated = try check(tensor, decision, calibration) || isCalibrated
       planned.append(forecast(tensor, decision, index: index, options))
     }

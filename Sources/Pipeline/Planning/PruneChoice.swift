@@ -11,6 +11,8 @@ public struct PruneChoice: Sendable, Hashable {
 
   public var method: Method
   public var amount: PruneAmount
+  /// How the fraction is handed out over the model; `SparsityPass` settles it.
+  public var allocation: PruneOptions.Allocation
   public var damping: Double
   /// Whether survivors are fitted again.
   public var isRefitting: Bool
@@ -24,7 +26,9 @@ public struct PruneChoice: Sendable, Hashable {
   }
 
   /// Whether the stage needs the statistics of the weight's input.
-  var isCalibrated: Bool { method != .magnitude || isRefitting }
+  var isCalibrated: Bool {
+    method != .magnitude || isRefitting || allocation == .adaptive
+  }
 
   /// The choices of a recipe's stage.
   init(_ options: PruneOptions, _ amount: PruneAmount) {
@@ -35,6 +39,7 @@ public struct PruneChoice: Sendable, Hashable {
     case .obc: method = .optimalBrain
     }
     self.amount = amount
+    allocation = if case .fraction = amount { options.allocation } else { .uniform }
     damping = options.damping ?? 0.01
     // The exact choice ends at the optimum of its mask.
     isRefitting = options.refit && options.method != .obc

@@ -10,7 +10,7 @@ extension StageRunner {
     _ weight: CompressedWeight, _ choice: PruneChoice, statistics: InputStatistics?,
     pool: WorkerPool, notes: inout [String]
   ) throws -> CompressedWeight {
-    guard choice.isCalibrated else {
+    guard choice.method != .magnitude || choice.isRefitting else {
       return try MagnitudePruning.prune(weight, amount: choice.amount)
     }
     guard let statistics else {

@@ -18,6 +18,18 @@ public struct PruneOptions: Sendable, Hashable {
     case matrix, row
   }
 
+  /// How a sparsity is handed out over the weights of the model.
+  public enum Allocation: String, Sendable, Hashable, CaseIterable {
+    /// The same for every weight.
+    case uniform
+    /// Small layers keep more, by the Erdős–Rényi kernel rule.
+    case erk
+    /// One threshold on |w| over all weights; only with `magnitude`.
+    case global
+    /// The least sum of measured output errors; needs statistics.
+    case adaptive
+  }
+
   /// How much goes.
   public enum Amount: Sendable, Hashable {
     /// This fraction of all entries, in (0, 1).
@@ -28,6 +40,7 @@ public struct PruneOptions: Sendable, Hashable {
 
   public var method: Method
   public var amount: Amount
+  public var allocation: Allocation
   /// Only with `magnitude`; nil is the matrix.
   public var scope: Scope?
   /// Not with `magnitude` and `wanda` unless they refit: what is added to the Gram matrix's
@@ -41,12 +54,14 @@ public struct PruneOptions: Sendable, Hashable {
   @Incidental public var position: SourcePosition
 
   public init(
-    method: Method = .magnitude, amount: Amount = .sparsity(0.5), scope: Scope? = nil,
-    damping: Double? = nil, refit: Bool = false, joint: Bool? = nil,
+    method: Method = .magnitude, amount: Amount = .sparsity(0.5),
+    allocation: Allocation = .uniform, scope: Scope? = nil, damping: Double? = nil,
+    refit: Bool = false, joint: Bool? = nil,
     position: SourcePosition = .none
   ) {
     self.method = method
     self.amount = amount
+    self.allocation = allocation
     self.scope = scope
     self.damping = damping
     self.refit = refit
@@ -60,6 +75,9 @@ public struct PruneOptions: Sendable, Hashable {
     if scope != nil, method != .magnitude { result.append(("scope", "'magnitude'")) }
     if damping != nil, method == .magnitude || method == .wanda, !refit {
       result.append(("damping", "'sparsegpt', 'obc' or a refit"))
+    }
+    if allocation == .global, method != .magnitude {
+      result.append(("allocation: global", "'magnitude'"))
     }
     if joint != nil, method != .sparsegpt { result.append(("joint", "'sparsegpt'")) }
     return result
@@ -89,6 +107,13 @@ extension PruneOptions: StageOptions {
       "`\"N:M\"`: of each M neighbouring inputs of an output channel N are kept.",
       get: { if case .pattern(let n, let m) = $0.amount { Kept(n: n, m: m) } else { nil } },
       set: { $0.amount = .pattern(n: $1.n, m: $1.m) }),
+    .optional(
+      "allocation", \.allocation, .choice(),
+      """
+      How a sparsity is handed out over the weights: `uniform` gives each the same, `erk` lets small \
+      ones keep more, `global` has one threshold for all (only `magnitude`), `adaptive` makes the sum \
+      of measured output errors small and needs `--statistics`.
+      """),
     .optional(
       "scope", \.scope, .choice(),
       "Only `magnitude`: whether a fraction is taken of the whole matrix (the default) or each row."
