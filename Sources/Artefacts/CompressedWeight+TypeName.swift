@@ -13,6 +13,7 @@ extension CompressedWeight {
       case .dense(let values): parts.append(values.dtype.rawValue)
       case .integer(let grid, _, _, _): parts.append(grid.typeName)
       }
+    case .table(let table)?: parts.append(table.grid.description)
     case nil: break
     }
     if let pattern = pattern {

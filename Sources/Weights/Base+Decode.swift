@@ -32,6 +32,7 @@ extension Base {
     case .dense(let dense): dense.rows
     case .integer(let integer): integer.rows
     case .sparse(let sparse): sparse.rows
+    case .table(let table): table.rows
     }
   }
 
@@ -40,6 +41,7 @@ extension Base {
     case .dense(let dense): dense.columns
     case .integer(let integer): integer.columns
     case .sparse(let sparse): sparse.columns
+    case .table(let table): table.columns
     }
   }
 
@@ -59,6 +61,7 @@ extension Base {
     case .dense(let dense): dense.decode(rows: range, into: target)
     case .integer(let integer): integer.decode(rows: range, into: target)
     case .sparse(let sparse): sparse.decode(rows: range, into: target)
+    case .table(let table): table.decode(rows: range, into: target)
     }
   }
 
@@ -77,6 +80,7 @@ extension Base {
     case .integer(let integer):
       [integer.codes, integer.scales] + (integer.zeros.map { [$0] } ?? [])
     case .sparse(let sparse): sparse.payloads
+    case .table(let table): table.payloads
     }
   }
 

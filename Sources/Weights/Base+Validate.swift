@@ -14,6 +14,7 @@ extension Base {
       try integer.validate(part: part, rows: rows, columns: columns)
     case .sparse(let sparse):
       try sparse.validate(part: part, rows: rows, columns: columns)
+    case .table(let table): try table.validate(part: part, rows: rows, columns: columns)
     }
   }
 }

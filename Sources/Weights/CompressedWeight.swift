@@ -47,6 +47,8 @@ public enum Base: Sendable {
   case integer(IntegerBase)
   /// A base and its mask together, only what the mask keeps being stored.
   case sparse(SparseBase)
+  /// Codes of a table format (small floats, codebooks, ternary …) with scales.
+  case table(TableBase)
 }
 
 /// Plain values, `rows × columns`, in a floating-point type.

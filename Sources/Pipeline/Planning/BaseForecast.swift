@@ -13,6 +13,8 @@ struct BaseForecast {
   var survivorBits: Int
   /// Scales and zero points.
   private(set) var gridBytes = 0
+  /// Bytes of a base in a format that has no sparse form.
+  private var wholeBytes: Int?
   var pruned: PruneAmount?
 
   init(rows: Int, columns: Int, survivorBits: Int) {
@@ -21,7 +23,12 @@ struct BaseForecast {
     self.survivorBits = survivorBits
   }
 
+  mutating func store(_ format: ResolvedFormat) {
+    wholeBytes = format.storedBytes(rows: rows, columns: columns)
+  }
+
   mutating func quantize(_ scheme: IntegerScheme) {
+    wholeBytes = nil
     let scaleRows = scheme.granularity == .tensor ? 1 : rows
     let scaleColumns =
       switch scheme.granularity {
@@ -31,10 +38,10 @@ struct BaseForecast {
     survivorBits = scheme.bits
     let zeros = scheme.symmetric ? 0 : scaleRows * ((scaleColumns * scheme.bits + 7) / 8)
     gridBytes = scaleRows * scaleColumns * scheme.scaleType.bytes + zeros
-
   }
 
   var bytes: Int {
+    if let wholeBytes { return wholeBytes + (pruned == nil ? 0 : rows * ((columns + 7) / 8)) }
     let whole = rows * ((columns * survivorBits + 7) / 8)
     guard let pruned, rows > 0, columns > 0 else { return whole + gridBytes }
     let bitmap = rows * ((columns + 7) / 8)

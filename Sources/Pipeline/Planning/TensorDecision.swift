@@ -46,6 +46,8 @@ public enum TensorDecision: Sendable, Hashable {
 /// A stage with the choices made for one weight.
 public enum ResolvedStage: Sendable, Hashable {
   case quantize(IntegerScheme)
+  /// Round-to-nearest onto another number format than integers.
+  case format(ResolvedFormat)
   /// Calibrated: needs the statistics of the weight's input.
   case gptq(IntegerScheme, GPTQOptions)
   case prune(PruneChoice)
@@ -95,6 +97,7 @@ extension ResolvedStage: CustomStringConvertible {
     case .quantize(let scheme), .gptq(let scheme, _):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
     case .prune(let choice): choice.description
+    case .format(let format): format.description
     case .lowRank(let subject, let rank, let type):
       (subject == .error ? "+r\(rank)" : "svd r\(rank)") + " \(type.rawValue)"
     case .outliers(let count, let type): "\(count) columns \(type.rawValue)"

@@ -15,7 +15,7 @@ extension TensorDecision.Compression {
     let keepsValues = stages.allSatisfy { stage in
       switch stage {
       case .prune, .outliers, .lowRank(of: .error, _, _): true
-      case .quantize, .gptq, .lowRank, .channelScale: false
+      case .quantize, .format, .gptq, .lowRank, .channelScale: false
       }
     }
     return keepsValues ? source : nil
@@ -55,6 +55,8 @@ enum StageRunner {
       switch stage {
       case .quantize(let scheme):
         weight = try RoundToNearest.quantize(weight, scheme: scheme, pool: pool)
+      case .format(let format):
+        weight = try format.quantize(weight, pool: pool)
       case .gptq(let scheme, let options):
         weight = try gptq(
           weight, scheme, options, statistics: statistics, pool: pool, notes: &notes)
@@ -73,7 +75,12 @@ enum StageRunner {
       }
     }
     if let type = compression.exactBaseType(for: sourceType), case .dense(let base)? = weight.base {
-      weight.base = .dense(DenseBase(values: try base.values.rounded(to: type)))
+      let rounded = try base.values.rounded(to: type)
+      // Updated survivors may have left the range of f16.
+      if let index = rounded.floats().firstIndex(where: { !$0.isFinite }) {
+        throw WeightsError.valueNotFinite(part: "base/values", index: index)
+      }
+      weight.base = .dense(DenseBase(values: rounded))
     }
     return weight.packed()
   }
