@@ -49,7 +49,7 @@ extension Base {
   public var isQuantized: Bool {
     switch self {
     case .dense: false
-    case .integer: true
+    case .integer, .table: true
     case .sparse(let sparse): sparse.isQuantized
     }
   }

@@ -15,11 +15,13 @@ public enum Planner {
     _ recipe: Recipe, for source: any TensorSource, options: PlanOptions,
     calibration: CalibrationInput? = nil
   ) throws(PipelineError) -> Plan {
+    let narrowing = try Narrowing(recipe, source: source, calibration: calibration)
+    let (source, calibration) = (narrowing.source, narrowing.calibration)
     let names = source.tensors.map(\.name)
     let unmatched = recipe.unmatchedSelectors(names: names)
     guard unmatched.isEmpty else { throw .unmatchedSelectors(unmatched) }
     var planned: [PlannedTensor] = []
-    var isCalibrated = false
+    var isCalibrated = narrowing.isApplied
     let classifier = TensorClassifier(source)
     var decisions: [TensorDecision] = []
     for tensor in source.tensors {

@@ -29,6 +29,7 @@ enum StageResolver {
         } else {
           resolved.append(next)
         }
+      case .narrow: continue
       case .prune(let options):
         resolved.append(try prune(options, view, tensor, recipe))
       case .lowRank(let options):
