@@ -70,6 +70,7 @@ let package = Package(
     // MARK: Floor 5: the methods
     room("Quantization", ["Tensors", "LinearAlgebra", "Weights"]),
     room("Pruning", ["Tensors", "LinearAlgebra", "Weights"]),
+    room("Allocation", []),
     room("LowRank", ["Tensors", "LinearAlgebra", "Weights"]),
     room(
       "Models",
@@ -101,8 +102,8 @@ let package = Package(
       "Pipeline",
       [
         "Tensors", "Digests", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts",
-        "Architectures", "Quantization", "Pruning", "LowRank", "Models", "Evaluation",
-        "Interchange", "Recipes", "RunRecords", "Text",
+        "Architectures", "Quantization", "Pruning", "LowRank", "Allocation", "Models",
+        "Evaluation", "Interchange", "Recipes", "RunRecords", "Text",
       ]),
     room("Reports", ["JSONText", "RunRecords"]),
 
@@ -112,9 +113,8 @@ let package = Package(
       dependencies: [
         "Tensors", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts", "Architectures",
         "Quantization",
-        "Pruning", "LowRank", "Models", "Evaluation", "Interchange", "Recipes", "RunRecords",
-        "Pipeline",
-        "Reports", "Text",
+        "Pruning", "LowRank", "Allocation", "Models", "Evaluation", "Interchange", "Recipes",
+        "RunRecords", "Pipeline", "Reports", "Text",
       ], swiftSettings: swiftSettings),
     .executableTarget(
       name: "PithTool",
@@ -144,7 +144,10 @@ let package = Package(
       ]),
     tests(
       "Methods",
-      ["Quantization", "Pruning", "LowRank", "Weights", "Tensors", "LinearAlgebra", "Checkpoints"]),
+      [
+        "Quantization", "Pruning", "LowRank", "Allocation", "Weights", "Tensors", "LinearAlgebra",
+        "Checkpoints",
+      ]),
     tests(
       "Evaluation",
       [

@@ -27,15 +27,20 @@ extension Recipe {
   ///
   /// Empty when an override skips the tensor. Doesn't look at `targets` and `ignore`.
   public func stages(for tensorName: String) -> [Stage] {
-    overrides.reduce(stages) { stages, override in
+    overrides.reduce(stages.filter { !Self.isOfModel($0) }) { stages, override in
       guard override.matches(tensorName) else { return stages }
       switch override.action {
       case .skip: return []
-      case .stages(let replacement): return replacement
+      case .stages(let replacement): return replacement.filter { !Self.isOfModel($0) }
       case .set(let patches):
         return stages.map { stage in patches.reduce(stage) { $0.applying($1) } }
       }
     }
+  }
+
+  /// Stages of the whole model change what a tensor is before its own stages begin.
+  private static func isOfModel(_ stage: Stage) -> Bool {
+    if case .narrow = stage { true } else { false }
   }
 
   /// The overrides that match a tensor, in order.

@@ -3,6 +3,7 @@
 /// To add a stage: a file in Stages/ with its options and their declarations, a case here, and a
 /// line in `Stage.kinds`. Parser, canonical form, schema and reference follow from these.
 public enum Stage: Sendable, Hashable {
+  case narrow(NarrowOptions)
   case quantize(QuantizeOptions)
   case prune(PruneOptions)
   case lowRank(LowRankOptions)
@@ -14,6 +15,9 @@ public enum Stage: Sendable, Hashable {
 extension Stage {
   /// Every stage that recipes may name, in the order of the reference.
   static let kinds: [StageKind] = [
+    StageKind(wrap: Stage.narrow) {
+      if case .narrow(let options) = $0 { options } else { nil }
+    },
     StageKind(wrap: Stage.transform) {
       if case .transform(let options) = $0 { options } else { nil }
     },

@@ -11,6 +11,7 @@ extension CompressedWeight {
     guard base != nil || !lowRank.isEmpty else { throw .emptyWeight }
     try base?.validate(part: "base", rows: rows, columns: columns)
     try mask?.validate(part: "mask", rows: rows, columns: columns)
+    if case .sparse? = base, mask != nil { throw .unexpectedPart("mask/bitmap") }
     try outliers?.validate(part: "outliers", rows: rows, columns: columns)
     for (index, path) in lowRank.enumerated() {
       try path.validate(part: "low_rank/\(index)", rows: rows, columns: columns)
@@ -29,6 +30,12 @@ extension Mask {
       bits.bytes.buffer, rows: rows, count: columns, bits: 1)
     {
       throw .paddingNotZero(part: part, row: row)
+    }
+    let stride = bits.shape.dimensions[1]
+    try claim?.check(part: part, rows: rows, columns: columns) { row in
+      bits.bytes.withBuffer {
+        Array(UnsafeRawBufferPointer(rebasing: $0[row * stride..<(row + 1) * stride]))
+      }
     }
   }
 }

@@ -45,6 +45,8 @@ public enum Base: Sendable {
   case dense(DenseBase)
   /// Codes on an integer grid with scales and, when asymmetric, zero points.
   case integer(IntegerBase)
+  /// A base and its mask together, only what the mask keeps being stored.
+  case sparse(SparseBase)
   /// Codes of a table format (small floats, codebooks, ternary …) with scales.
   case table(TableBase)
 }
@@ -86,9 +88,16 @@ public struct IntegerBase: Sendable {
 }
 
 /// Which entries of the base count.
-public enum Mask: Sendable {
+public struct Mask: Sendable {
   /// One bit an entry, `rows × ceil(columns / 8)` u8, least significant bit first; 1 = kept.
-  case bitmap(Tensor)
+  public let bits: Tensor
+  /// What was asked of the mask; `validate` holds the bits to it.
+  public var claim: SparsityClaim?
+
+  public init(bits: Tensor, claim: SparsityClaim? = nil) {
+    self.bits = bits
+    self.claim = claim
+  }
 }
 
 /// Whole columns kept beside the base.

@@ -63,6 +63,13 @@ extension WeightsError: CustomStringConvertible {
       "'\(part)': element \(index) is not above the one before it"
     case .notAPermutation(let part, let index):
       "'\(part)': element \(index) repeats an index or lies outside; expected a permutation"
+    case .patternNumberOutOfRange(let part, let row, let group, let count):
+      "'\(part)': row \(row), group \(group) names a pattern beyond the \(count) there are"
+    case .gapsInvalid(let part, let row):
+      "'\(part)': row \(row) does not end with its last survivor inside the row"
+    case .claimBroken(let part, let claim, let row, let column, let kept):
+      "'\(part)': \(kept) entries are kept at row \(row), column \(column), which a sparsity of "
+        + "\(claim) does not allow"
     case .emptyWeight:
       "the weight has neither a base nor factors"
     case .missingPart(let part):

@@ -34,6 +34,9 @@ public enum WeightsError: Error, Hashable, Sendable {
   case columnOutOfRange(part: String, index: Int, column: Int, columns: Int)
   case columnsNotAscending(part: String, index: Int)
   case notAPermutation(part: String, index: Int)
+  case patternNumberOutOfRange(part: String, row: Int, group: Int, count: Int)
+  case gapsInvalid(part: String, row: Int)
+  case claimBroken(part: String, claim: String, row: Int, column: Int, kept: Int)
   case emptyWeight
 
   // The layout in a file.

@@ -3,6 +3,7 @@ import Artefacts
 import Checkpoints
 import LinearAlgebra
 import LowRank
+import Pruning
 import Quantization
 import RunRecords
 import Synchronization
@@ -85,7 +86,7 @@ final class JobExecutor: Sendable {
       outcome = try job.run()
     } catch let error
       where error is WeightsError || error is LinearAlgebraError
-      || error is QuantizationError || error is LowRankError
+      || error is QuantizationError || error is LowRankError || error is PruningError
     {
       throw PipelineError.stage(
         file: plan.source.path, tensor: planned.tensor.name, reason: "\(error)")

@@ -19,16 +19,24 @@ public enum Planner {
   ) throws -> Plan {
     let recipe = try BudgetPass.expanded(
       recipe, for: source, options: options, calibration: calibration)
+    let narrowing = try Narrowing(recipe, source: source, calibration: calibration)
+    let (source, calibration) = (narrowing.source, narrowing.calibration)
     let names = source.tensors.map(\.name)
     let unmatched = recipe.unmatchedSelectors(names: names)
     guard unmatched.isEmpty else { throw PipelineError.unmatchedSelectors(unmatched) }
     var planned: [PlannedTensor] = []
     let classifier = TensorClassifier(source)
+    var decisions: [TensorDecision] = []
+    for tensor in source.tensors {
+      decisions.append(try decide(tensor, classifier, recipe))
+    }
+    try SparsityPass(source: source, calibration: calibration).settle(&decisions)
     for (index, tensor) in source.tensors.enumerated() {
-      let decision = try decide(tensor, classifier, recipe)
+      let decision = decisions[index]
       planned.append(forecast(tensor, decision, index: index, options))
     }
-    let isCalibrated = planned.contains { $0.decision.isCalibrated }
+    let isCalibrated =
+      narrowing.isApplied || planned.contains { $0.decision.isCalibrated }
     var calibrationPlan: CalibrationPlan?
     if isCalibrated {
       if let calibration {

@@ -1,3 +1,4 @@
+import Pruning
 import Quantization
 import Recipes
 import Tensors
@@ -11,12 +12,26 @@ enum StageResolver {
   ) throws(PipelineError) -> TensorDecision.Compression {
     var notes: [String] = []
     var resolved: [ResolvedStage] = []
+    var isJoining = false
     for stage in stages {
+      defer {
+        if case .prune(let options) = stage {
+          isJoining = options.joint ?? true
+        } else {
+          isJoining = false
+        }
+      }
       switch stage {
       case .quantize(let options):
-        resolved.append(try quantize(options, view, tensor, recipe, &notes))
+        let next = try quantize(options, view, tensor, recipe, &notes)
+        if let joint = joined(resolved.last, next, isWanted: isJoining) {
+          resolved[resolved.count - 1] = joint
+        } else {
+          resolved.append(next)
+        }
+      case .narrow: continue
       case .prune(let options):
-        resolved.append(try prune(options, view, tensor))
+        resolved.append(try prune(options, view, tensor, recipe))
       case .lowRank(let options):
         resolved.append(.lowRank(try lowRank(options, view, tensor, recipe)))
       case .outliers(let options):
@@ -74,16 +89,41 @@ enum StageResolver {
   }
 
   private static func prune(
-    _ options: PruneOptions, _ view: WeightView, _ tensor: String
+    _ options: PruneOptions, _ view: WeightView, _ tensor: String, _ recipe: Recipe
   ) throws(PipelineError) -> ResolvedStage {
+    if let option = options.foreignOptions.first {
+      throw .stage(
+        file: recipe.file, tensor: tensor,
+        reason: "'\(option.name)' is an option of \(option.owner) only")
+    }
+    if options.method == .obc, view.columns > OptimalBrain.largestWidth {
+      throw .stage(
+        file: recipe.file, tensor: tensor,
+        reason: "method 'obc' is meant for at most \(OptimalBrain.largestWidth) inputs, and there "
+          + "are \(view.columns); use 'sparsegpt' with 'refit: true'")
+    }
     switch options.amount {
-    case .sparsity(let fraction): return .prune(.fraction(fraction))
+    case .sparsity(let fraction):
+      let isByRow = options.method == .wanda || options.scope == .row
+      return .prune(
+        PruneChoice(options, .fraction(fraction, of: isByRow ? .row : .matrix)))
     case .pattern(let kept, let of):
-      guard view.columns % of == 0 else {
+      guard view.columns % of == 0, let pattern = try? KeepPattern(keep: kept, of: of) else {
         throw .patternDoesNotFit(tensor: tensor, kept: kept, of: of, columns: view.columns)
       }
-      return .prune(.keeping(kept, of: of))
+      return .prune(PruneChoice(options, .pattern(pattern)))
     }
+  }
+
+  /// SparseGPT and a GPTQ that follows it, in one sweep; nil where they stay two stages.
+  private static func joined(
+    _ last: ResolvedStage?, _ next: ResolvedStage, isWanted: Bool
+  ) -> ResolvedStage? {
+    guard isWanted, case .prune(var choice)? = last, choice.method == .sparseGPT,
+      !choice.isRefitting, choice.rounding == nil, case .gptq(let scheme, let options) = next
+    else { return nil }
+    choice.rounding = PruneChoice.Rounding(scheme: scheme, refitsScales: options.refit)
+    return .prune(choice)
   }
 
   private static func outliers(

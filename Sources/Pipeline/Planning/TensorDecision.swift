@@ -67,7 +67,7 @@ public enum ResolvedStage: Sendable, Hashable {
   case format(ResolvedFormat)
   /// Calibrated: needs the statistics of the weight's input.
   case gptq(IntegerScheme, GPTQOptions)
-  case prune(PrunePattern)
+  case prune(PruneChoice)
   case lowRank(LowRankChoice)
   case outliers(count: Int, valueType: DType)
   case channelScale(alpha: Double)
@@ -76,6 +76,7 @@ public enum ResolvedStage: Sendable, Hashable {
   var isCalibrated: Bool {
     switch self {
     case .gptq: true
+    case .prune(let choice): choice.isCalibrated
     case .lowRank(let choice): choice.isCalibrated
     default: false
     }
@@ -88,14 +89,6 @@ public enum ResolvedStage: Sendable, Hashable {
     case .gptq(let scheme, _): .quantize(scheme)
     default: isCalibrated ? nil : self
     }
-  }
-
-  /// Which entries a pruning stage removes.
-  public enum PrunePattern: Sendable, Hashable {
-    /// This share of the matrix.
-    case fraction(Double)
-    /// All but `kept` of every `of` consecutive inputs.
-    case keeping(Int, of: Int)
   }
 }
 
@@ -125,10 +118,8 @@ extension ResolvedStage: CustomStringConvertible {
     switch self {
     case .quantize(let scheme), .gptq(let scheme, _):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
+    case .prune(let choice): choice.description
     case .format(let format): format.description
-    case .prune(.fraction(let fraction)):
-      "sparse \(Int((fraction * 100).rounded()))%"
-    case .prune(.keeping(let kept, let of)): "\(kept):\(of)"
     case .lowRank(let choice): choice.description
     case .outliers(let count, let type): "\(count) columns \(type.rawValue)"
     case .channelScale: "scaled"

@@ -7,8 +7,9 @@ import Tensors
 import Weights
 
 extension TensorDecision.Compression {
-  /// The short type in which a dense base keeps every value, when there is one: stages that only
-  /// leave entries out keep the source's own values, and a half-precision model must not grow.
+  /// The short type in which a dense base is stored, when there is one: stages that only leave
+  /// entries out keep the source's own values, those that update survivors round them to the
+  /// source's type, and a half-precision model must not grow.
   func exactBaseType(for source: DType) -> DType? {
     guard source == .f16 || source == .bf16 else { return nil }
     let keepsValues = stages.allSatisfy { stage in
@@ -63,10 +64,9 @@ enum StageRunner {
       case .gptq(let scheme, let options):
         weight = try gptq(
           weight, scheme, options, statistics: statistics, pool: pool, notes: &notes)
-      case .prune(.fraction(let fraction)):
-        weight = try MagnitudePruning.prune(weight, sparsity: fraction)
-      case .prune(.keeping(let kept, let of)):
-        weight = try MagnitudePruning.prune(weight, pattern: KeepPattern(keep: kept, of: of))
+      case .prune(let choice):
+        weight = try prune(
+          weight, choice, statistics: statistics, pool: pool, notes: &notes)
       case .lowRank(let choice):
         weight = try lowRank(
           choice, weight, original, quantizer: choice.method.alternates ? stages.popFirst() : nil,
@@ -79,8 +79,13 @@ enum StageRunner {
       }
     }
     if let type = compression.exactBaseType(for: sourceType), case .dense(let base)? = weight.base {
-      weight.base = .dense(DenseBase(values: try base.values.rounded(to: type)))
+      let rounded = try base.values.rounded(to: type)
+      // Updated survivors may have left the range of f16.
+      if let index = rounded.floats().firstIndex(where: { !$0.isFinite }) {
+        throw WeightsError.valueNotFinite(part: "base/values", index: index)
+      }
+      weight.base = .dense(DenseBase(values: rounded))
     }
-    return weight
+    return weight.packed()
   }
 }

@@ -69,6 +69,13 @@ public enum RecipeParser {
         sink.error(at: options.position, contradiction)
       }
     }
+    for case .prune(let options) in stages {
+      for (name, owner) in options.foreignOptions {
+        sink.error(
+          at: options.position,
+          "'\(name)' is an option of \(owner); the method here is '\(options.method.rawValue)'")
+      }
+    }
   }
 
   /// A patch of a stage that the recipe has nowhere would do nothing, silently.

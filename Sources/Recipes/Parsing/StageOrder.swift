@@ -2,8 +2,12 @@
 enum StageOrder {
   static func check(_ stages: [Stage], _ sink: inout DiagnosticSink) {
     var quantized = false
-    for stage in stages {
+    for (index, stage) in stages.enumerated() {
       switch stage {
+      case .narrow where index > 0:
+        sink.error(
+          at: stage.position,
+          "'narrow' changes the shapes that the other stages work on; put it first")
       case .quantize: quantized = true
       case .budget where stages.count > 1:
         sink.error(
