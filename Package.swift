@@ -86,7 +86,15 @@ let package = Package(
         "Text", "JSONText",
       ]),
 
+    room("Objectives", ["Tensors", "Models", "Text"]),
+
     // MARK: Floor 7
+    room(
+      "ZerothOrder",
+      [
+        "Tensors", "Digests", "JSONText", "Checkpoints", "Weights", "Artefacts", "Architectures",
+        "Models", "Objectives",
+      ]),
     room("Recipes", ["JSONText", "Digests", "CPCRE2", .product(name: "Yams", package: "Yams")]),
     room("RunRecords", ["JSONText"]),
 
@@ -95,8 +103,8 @@ let package = Package(
       "Pipeline",
       [
         "Tensors", "Digests", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts",
-        "Architectures", "Quantization", "Pruning", "LowRank", "Evaluation", "Recipes",
-        "RunRecords",
+        "Architectures", "Quantization", "Pruning", "LowRank", "Models", "Text", "Objectives",
+        "Evaluation", "ZerothOrder", "Recipes", "RunRecords",
       ]),
     room("Reports", ["JSONText", "RunRecords"]),
 
@@ -106,8 +114,8 @@ let package = Package(
       dependencies: [
         "Tensors", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts", "Architectures",
         "Quantization",
-        "Pruning", "LowRank", "Models", "Evaluation", "Recipes", "RunRecords", "Pipeline",
-        "Reports", "Text",
+        "Pruning", "LowRank", "Models", "Objectives", "Evaluation", "ZerothOrder", "Recipes",
+        "RunRecords", "Pipeline", "Reports", "Text",
       ], swiftSettings: swiftSettings),
     .executableTarget(
       name: "PithTool",
@@ -143,6 +151,12 @@ let package = Package(
       [
         "Evaluation", "Models", "Architectures", "Quantization", "Checkpoints", "Weights",
         "Tensors", "Text", "JSONText",
+      ]),
+    tests(
+      "ZerothOrder",
+      [
+        "ZerothOrder", "Objectives", "Models", "Architectures", "Artefacts", "Quantization",
+        "Checkpoints", "Weights", "Tensors", "Text", "JSONText", "Digests",
       ]),
     tests("Recipes", ["Recipes", "JSONText"]),
     tests(

@@ -27,6 +27,8 @@ public struct ArtefactHeader: Sendable, Hashable {
   public var seed: UInt64
   /// The numeric path that the values came by: BLAS core and version, kernel target.
   public var fingerprint: String
+  /// How the values were tuned after compressing, canonical JSON; nil when they were not.
+  public var tuning: String?
 
   public init(
     toolVersion: String, configuration: String? = nil, companions: [String: String] = [:],
@@ -64,6 +66,7 @@ public struct ArtefactHeader: Sendable, Hashable {
       "fingerprint": .string(fingerprint),
     ]
     if let configuration { result["config"] = .string(configuration) }
+    if let tuning { result["tuning"] = .string(tuning) }
     if let calibrationHash { result["calibration_sha256"] = .string(calibrationHash) }
     for (name, text) in companions {
       result[ArtefactFormat.companionPrefix + name] = .string(text)
@@ -102,6 +105,7 @@ public struct ArtefactHeader: Sendable, Hashable {
       sourceHashes: try Self.strings(try text("source_sha256"), "source_sha256", path),
       calibrationHash: attributes["calibration_sha256"]?.string, seed: seed,
       fingerprint: try text("fingerprint"))
+    tuning = attributes["tuning"]?.string
     for (name, value) in attributes where name.hasPrefix(ArtefactFormat.companionPrefix) {
       guard let text = value.string else {
         throw .invalidAttribute(path: path, object: "/", attribute: name, found: "\(value)")

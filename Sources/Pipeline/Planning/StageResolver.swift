@@ -61,7 +61,7 @@ enum StageResolver {
         scaleType: options.scales.dtype,
         clip: options.clip == .mse ? .meanSquare() : .none)
       switch options.method {
-      case .rtn: return .quantize(scheme)
+      case .rtn: return options.refit == true ? .refitted(scheme) : .quantize(scheme)
       case .gptq: return .gptq(scheme, GPTQOptions(options))
       }
     } catch {

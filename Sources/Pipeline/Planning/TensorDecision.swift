@@ -48,13 +48,20 @@ public enum ResolvedStage: Sendable, Hashable {
   case quantize(IntegerScheme)
   /// Calibrated: needs the statistics of the weight's input.
   case gptq(IntegerScheme, GPTQOptions)
+  /// Rounded to nearest, then the scales fitted to the codes; calibrated.
+  case refitted(IntegerScheme)
   case prune(PrunePattern)
   case lowRank(of: LowRankSubject, rank: Int, factorType: DType)
   case outliers(count: Int, valueType: DType)
   case channelScale(alpha: Double)
 
   /// Whether the stage needs the statistics of the weight's input.
-  var isCalibrated: Bool { if case .gptq = self { true } else { false } }
+  var isCalibrated: Bool {
+    switch self {
+    case .gptq, .refitted: true
+    default: false
+    }
+  }
 
   /// Which entries a pruning stage removes.
   public enum PrunePattern: Sendable, Hashable {
@@ -94,7 +101,7 @@ extension ResolvedStage: CustomStringConvertible {
   /// What the stage makes of a weight, as a short type: "int4 g128".
   public var description: String {
     switch self {
-    case .quantize(let scheme), .gptq(let scheme, _):
+    case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
     case .prune(.fraction(let fraction)):
       "sparse \(Int((fraction * 100).rounded()))%"
