@@ -16,7 +16,8 @@ final class TuningPrinter: Sendable {
 
   func report(_ progress: Tuning.Progress) {
     if let evaluation = progress.evaluation {
-      var text = "step \(progress.step) of \(progress.total)  held-out loss "
+      var text =
+        "step \(progress.step) of \(progress.total)  held-out loss "
         + Format.fixed(evaluation.loss, 4)
       if let accuracy = evaluation.accuracy { text += "  accuracy " + Format.fixed(accuracy, 4) }
       text += speed(progress)
@@ -101,7 +102,8 @@ enum TuningText {
     var text = "base: \(log.header.baseHash)\ndata: \(log.header.data)\n"
     text += header(log.header) + "\n" + counts(log.steps)
     text += "done: \(log.steps.count) of \(log.header.options.steps) steps"
-    text += log.end.map { ", kept step \($0.step), state \($0.hash.prefix(16))\n" } ?? ", unfinished\n"
+    text +=
+      log.end.map { ", kept step \($0.step), state \($0.hash.prefix(16))\n" } ?? ", unfinished\n"
     text += curve(log.steps.map { Double($0.loss) }, title: "loss of steps", width: width)
     text += curve(log.evaluations.map(\.loss), title: "held-out loss", width: width)
     let accuracies = log.evaluations.compactMap(\.accuracy)

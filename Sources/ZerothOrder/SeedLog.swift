@@ -61,7 +61,9 @@ public struct SeedLog: Sendable {
   private static func read<T: FixedWidthInteger>(
     _ type: T.Type, _ bytes: [UInt8], _ place: Int
   ) -> T {
-    (0..<T.bitWidth / 8).reduce(T.zero) { $0 | T(truncatingIfNeeded: bytes[place + $1]) << ($1 * 8) }
+    (0..<T.bitWidth / 8).reduce(T.zero) {
+      $0 | T(truncatingIfNeeded: bytes[place + $1]) << ($1 * 8)
+    }
   }
 
   /// Reads a record if it is whole.

@@ -152,7 +152,8 @@ extension TuningState {
       let (plus, minus): (Double, Double)
       switch options.estimator {
       case .twoSided: (plus, minus) = (losses[2 * query], losses[2 * query + 1])
-      case .oneSided where options.shared: (plus, minus) = (losses[2 * query], losses[2 * query + 1])
+      case .oneSided where options.shared:
+        (plus, minus) = (losses[2 * query], losses[2 * query + 1])
       case .oneSided: (plus, minus) = (losses[query == 0 ? 0 : query + 1], losses[1])
       }
       let width = options.estimator == .twoSided ? 2 * epsilon : epsilon

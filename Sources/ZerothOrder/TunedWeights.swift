@@ -69,7 +69,9 @@ struct TunedWeights: WeightProvider {
       initialized = count
       guard let values = target.baseAddress else { return }
       coordinates.withUnsafeBufferPointer { source in
-        guard let start = source.baseAddress.map({ $0 + parameter.range.lowerBound }) else { return }
+        guard let start = source.baseAddress.map({ $0 + parameter.range.lowerBound }) else {
+          return
+        }
         shift(values, from: start, parameter)
       }
       if parameter.kind == .scales { finishScales(values, index) }
@@ -103,7 +105,9 @@ struct TunedWeights: WeightProvider {
     space.origins[index].withUnsafeBufferPointer { origin in
       switch parameter.form {
       case .logarithmic:
-        for element in 0..<parameter.count { values[element] = origin[element] * exp(values[element]) }
+        for element in 0..<parameter.count {
+          values[element] = origin[element] * exp(values[element])
+        }
       case .absolute:
         // A side of a perturbation must not turn a group's sign either.
         for element in 0..<parameter.count {

@@ -111,7 +111,9 @@ public struct TuningState: Sendable {
     if options.averaging > 0 {
       // The first steps' mean, then an exponential one: no pull to the start.
       let share = max(Float(1 - options.averaging), 1 / Float(appliedSteps + 1))
-      for index in average.indices { average[index] += share * (coordinates[index] - average[index]) }
+      for index in average.indices {
+        average[index] += share * (coordinates[index] - average[index])
+      }
     }
   }
 

@@ -30,6 +30,9 @@ enum StageResolver {
         resolved.append(try outliers(options, view, tensor))
       case .transform(let options):
         resolved.append(.channelScale(alpha: options.alpha))
+      case .finetune:
+        // Of the finished artefact, not of one weight (`TuningStage`).
+        continue
       }
     }
     return TensorDecision.Compression(view: view, stages: resolved, notes: notes)
