@@ -1,7 +1,7 @@
 import Tensors
 import Weights
 
-/// What may be tuned. Codes never are.
+/// What may be tuned; codes never are.
 public enum ParameterKind: String, Sendable, Hashable, CaseIterable {
   /// Group scales of codes (QZO).
   case scales

@@ -38,7 +38,7 @@ struct SideRunner: Sendable {
   /// Rows of all sides that are in memory at once; more sides go one after another.
   static let rowsAtOnce = 16 * 1024
 
-  /// The losses of some sides, in order. Sides go through the blocks together.
+  /// The losses of some sides, in order; sides go through the blocks together.
   func losses(_ sides: [Side]) throws -> [LossSum] {
     if let generative = objective as? any GenerativeObjective {
       return try sides.map { side in

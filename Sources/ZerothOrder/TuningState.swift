@@ -61,8 +61,9 @@ public struct TuningState: Sendable {
   /// What is evaluated and written: the running average where there is one.
   public var result: [Float] { options.averaging > 0 ? average : coordinates }
 
-  /// The only block that this step moves; nil for all. What lies outside the blocks has a turn of
-  /// its own, as block −1.
+  /// The only block that this step moves; nil for all.
+  ///
+  /// What lies outside the blocks has a turn of its own, as block −1.
   var activeBlock: Int? {
     guard options.blockwise else { return nil }
     let hasOthers = space.parameters.contains { $0.block == nil }

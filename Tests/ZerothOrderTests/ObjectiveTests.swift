@@ -4,8 +4,8 @@ import Objectives
 import Tensors
 import TestSupport
 import Testing
-import Text
 
+@testable import Text
 @testable import ZerothOrder
 
 /// Objectives against the plain ways of computing them.

@@ -99,7 +99,7 @@ import Weights
         SeedLog(path: path), on: Sample.quantized(), path: "nano.h5",
         hash: String(repeating: "0", count: 64))
       #expect(replayed.hash == result.hash)
-      #expect(result.coordinates.allSatisfy(\.isFinite))
+      #expect(!result.coordinates.contains { !$0.isFinite })
     }
   }
 
@@ -189,7 +189,7 @@ import Weights
       var state = TuningState(
         space: space, start: start, options: Sample.options(),
         constants: .init(epsilon: 0.1, learningRate: 1, clip: .infinity))
-      _ = try state.weights(base, side: 1).values(0)
+      _ = state.weights(base, side: 1).values(0)
       for _ in 0..<5 { state.apply([0]) }
       #expect(state.coordinates.map(\.bitPattern) == start.map(\.bitPattern))
     }
