@@ -91,8 +91,11 @@ extension CompressedWeight {
     var result: [Parameter.Part] = []
     switch base {
     case .integer?: result.append(.scales)
+    // Scales that are bytes of a code have nothing between them.
+    case .table(let table)?:
+      if table.grid.scaleFormat.isContinuous { result.append(.scales) }
     case .dense?: result.append(.dense)
-    default: break
+    case nil: break
     }
     if let outliers, outliers.count > 0 { result.append(.outliers) }
     for (index, path) in lowRank.enumerated() {
@@ -106,7 +109,12 @@ extension CompressedWeight {
   /// The tensor of a continuous part.
   func tensor(of part: Parameter.Part) -> Tensor? {
     switch part {
-    case .scales: if case .integer(let integer)? = base { integer.scales } else { nil }
+    case .scales:
+      switch base {
+      case .integer(let integer)?: integer.scales
+      case .table(let table)?: table.scales
+      default: nil
+      }
     case .dense: if case .dense(let dense)? = base { dense.values } else { nil }
     case .outliers: outliers?.values
     case .factorB(let index): Self.dense(lowRank[index].b)
@@ -124,6 +132,7 @@ extension CompressedWeight {
   mutating func replace(_ part: Parameter.Part, with tensor: Tensor) {
     switch part {
     case .scales:
+      if case .table(let table)? = base { base = .table(table.with(scales: tensor)) }
       guard case .integer(let integer)? = base else { return }
       let grid = IntegerGrid(
         bits: integer.grid.bits, symmetric: integer.grid.symmetric,
@@ -141,5 +150,30 @@ extension CompressedWeight {
     case .sigma(let index): lowRank[index].sigma = tensor
     case .vector: break
     }
+  }
+}
+
+extension ScaleFormat {
+  /// Whether a scale is a number of its own.
+  var isContinuous: Bool { self == .f32 || self == .f16 || self == .bf16 }
+
+  /// The format of plain numbers of a type.
+  fileprivate init(_ dtype: DType) {
+    switch dtype {
+    case .f16: self = .f16
+    case .bf16: self = .bf16
+    default: self = .f32
+    }
+  }
+}
+
+extension TableBase {
+  /// The same codes under other plain scales.
+  fileprivate func with(scales: Tensor) -> TableBase {
+    TableBase(
+      grid: TableGrid(
+        format: grid.format, granularity: grid.granularity,
+        scaleFormat: ScaleFormat(scales.dtype), packing: grid.packing),
+      rows: rows, columns: columns, codes: codes, scales: scales)
   }
 }

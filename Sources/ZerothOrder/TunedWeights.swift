@@ -143,7 +143,11 @@ public final class HeldWeights: WeightProvider {
   private let other: any WeightProvider
 
   /// Reads all blocks' weights and the final norm.
-  public init(_ other: any WeightProvider) throws {
+  ///
+  /// - Parameter afterReading: called with each weight.
+  public init(
+    _ other: any WeightProvider, afterReading: (CompressedWeight) -> Void = { _ in }
+  ) throws {
     description = other.description
     self.other = other
     var weights: [String: CompressedWeight] = [:]
@@ -155,7 +159,9 @@ public final class HeldWeights: WeightProvider {
     }
     for block in other.description.blocks {
       for linear in block.linears {
-        weights[linear.weight] = try other.weight(linear)
+        let weight = try other.weight(linear)
+        afterReading(weight)
+        weights[linear.weight] = weight
         if let bias = linear.bias { vectors[bias] = try other.vector(bias, count: linear.outputs) }
       }
       try hold(block.attentionNorm)

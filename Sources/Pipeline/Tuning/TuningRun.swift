@@ -32,7 +32,9 @@ public enum TuningRun {
     try check(request)
     let pool = WorkerPool(workers: request.workers)
     let opened = try OpenedModel.open(request.base, mapped: request.memoryLimit == nil)
-    let weights = try HeldWeights(opened.weights)
+    let weights: any WeightProvider =
+      request.memoryLimit == nil
+      ? try HeldWeights(opened.weights) : try StreamedWeights(opened.weights)
     let model = try LanguageModel(weights, residency: .oneBlock, pool: pool)
     var examples = TuningExamples(request, model: model, opened: opened)
     let (train, heldOut) = try examples.objectives()
