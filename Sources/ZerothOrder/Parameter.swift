@@ -170,10 +170,11 @@ extension ScaleFormat {
 extension TableBase {
   /// The same codes under other plain scales.
   fileprivate func with(scales: Tensor) -> TableBase {
-    TableBase(
-      grid: TableGrid(
-        format: grid.format, granularity: grid.granularity,
-        scaleFormat: ScaleFormat(scales.dtype), packing: grid.packing),
-      rows: rows, columns: columns, codes: codes, scales: scales)
+    // What was a grid before is one with other plain scales.
+    let other = try? TableGrid(
+      format: grid.format, granularity: grid.granularity,
+      scaleFormat: ScaleFormat(scales.dtype), packing: grid.packing)
+    return TableBase(
+      grid: other ?? grid, rows: rows, columns: columns, codes: codes, scales: scales)
   }
 }
