@@ -92,8 +92,14 @@ let package = Package(
       [
         "Tensors", "JSONText", "Checkpoints", "Weights", "Artefacts", "Architectures",
       ]),
-
+    room("Objectives", ["Tensors", "Models", "Text"]),
     // MARK: Floor 7
+    room(
+      "ZerothOrder",
+      [
+        "Tensors", "Digests", "JSONText", "Checkpoints", "Weights", "Artefacts", "Architectures",
+        "Models", "Objectives",
+      ]),
     room("Recipes", ["JSONText", "Digests", "CPCRE2", .product(name: "Yams", package: "Yams")]),
     room("RunRecords", ["JSONText"]),
 
@@ -103,7 +109,7 @@ let package = Package(
       [
         "Tensors", "Digests", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts",
         "Architectures", "Quantization", "Pruning", "LowRank", "Allocation", "Models",
-        "Evaluation", "Interchange", "Recipes", "RunRecords", "Text",
+        "Objectives", "Evaluation", "ZerothOrder", "Interchange", "Recipes", "RunRecords", "Text",
       ]),
     room("Reports", ["JSONText", "RunRecords"]),
 
@@ -113,8 +119,8 @@ let package = Package(
       dependencies: [
         "Tensors", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts", "Architectures",
         "Quantization",
-        "Pruning", "LowRank", "Allocation", "Models", "Evaluation", "Interchange", "Recipes",
-        "RunRecords", "Pipeline", "Reports", "Text",
+        "Pruning", "LowRank", "Allocation", "Models", "Objectives", "Evaluation", "ZerothOrder",
+        "Interchange", "Recipes", "RunRecords", "Pipeline", "Reports", "Text",
       ], swiftSettings: swiftSettings),
     .executableTarget(
       name: "PithTool",
@@ -159,6 +165,12 @@ let package = Package(
       [
         "Interchange", "Artefacts", "Weights", "Checkpoints", "Tensors", "JSONText", "Digests",
         "Kernels",
+      ]),
+    tests(
+      "ZerothOrder",
+      [
+        "ZerothOrder", "Objectives", "Models", "Architectures", "Artefacts", "Quantization",
+        "Checkpoints", "Weights", "Tensors", "Text", "JSONText", "Digests",
       ]),
     tests("Recipes", ["Recipes", "JSONText"]),
     tests(

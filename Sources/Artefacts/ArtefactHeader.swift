@@ -29,6 +29,8 @@ public struct ArtefactHeader: Sendable, Hashable {
   public var seed: UInt64
   /// The numeric path that the values came by: BLAS core and version, kernel target.
   public var fingerprint: String
+  /// How the values were tuned after compressing, canonical JSON; nil when they were not.
+  public var tuning: String?
 
   public init(
     toolVersion: String, configuration: String? = nil, companions: [String: String] = [:],
@@ -68,6 +70,7 @@ public struct ArtefactHeader: Sendable, Hashable {
       "fingerprint": .string(fingerprint),
     ]
     if let configuration { result["config"] = .string(configuration) }
+    if let tuning { result["tuning"] = .string(tuning) }
     if let calibrationHash { result["calibration_sha256"] = .string(calibrationHash) }
     if let calibration { result["calibration"] = .string(calibration) }
     for (name, text) in companions {
@@ -108,6 +111,7 @@ public struct ArtefactHeader: Sendable, Hashable {
       calibrationHash: attributes["calibration_sha256"]?.string,
       calibration: attributes["calibration"]?.string, seed: seed,
       fingerprint: try text("fingerprint"))
+    tuning = attributes["tuning"]?.string
     for (name, value) in attributes where name.hasPrefix(ArtefactFormat.companionPrefix) {
       guard let text = value.string else {
         throw .invalidAttribute(path: path, object: "/", attribute: name, found: "\(value)")

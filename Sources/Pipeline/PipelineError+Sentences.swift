@@ -20,6 +20,7 @@ extension PipelineError: CustomStringConvertible {
     case .statisticsMissing(let tensor, let rows, let columns, let path):
       "'\(path)' has no statistics of the input of '\(tensor)' (\(rows) × \(columns)); gather them "
         + "on this model, or leave the tensor out with 'ignore'"
+    case .tuning(let reason): reason
     case .statisticsWithoutGram(let tensor, let columns, let path):
       "'\(path)': no Gram matrix for '\(tensor)', only sums; expected \(columns) × \(columns); "
         + "gather the statistics again"

@@ -30,4 +30,5 @@ public enum PipelineError: Error, Sendable {
   case shapeMismatch(tensor: String, artefact: [Int], model: [Int], path: String)
   case valuesDiffer(tensor: String, path: String)
   case tensorMissing(tensor: String, path: String)
+  case tuning(reason: String)
 }

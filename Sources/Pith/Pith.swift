@@ -9,6 +9,7 @@
 @_exported import LinearAlgebra
 @_exported import LowRank
 @_exported import Models
+@_exported import Objectives
 @_exported import Pipeline
 @_exported import Pruning
 @_exported import Quantization
@@ -18,3 +19,4 @@
 @_exported import Tensors
 @_exported import Text
 @_exported import Weights
+@_exported import ZerothOrder

@@ -10,6 +10,7 @@ public enum Stage: Sendable, Hashable {
   case outliers(OutlierOptions)
   case transform(TransformOptions)
   case budget(BudgetOptions)
+  case finetune(FinetuneOptions)
 }
 
 extension Stage {
@@ -30,6 +31,9 @@ extension Stage {
       if case .quantize(let options) = $0 { options } else { nil }
     },
     StageKind(wrap: Stage.budget) { if case .budget(let options) = $0 { options } else { nil } },
+    StageKind(wrap: Stage.finetune) {
+      if case .finetune(let options) = $0 { options } else { nil }
+    },
   ]
 
   /// The key that names the stage in a recipe: "quantize".

@@ -42,6 +42,9 @@ enum StageResolver {
           reason: "'budget' stands among the recipe's stages, not in an override")
       case .transform(let options):
         resolved.append(.channelScale(alpha: options.alpha))
+      case .finetune:
+        // Of the finished artefact, not of one weight (`TuningStage`).
+        continue
       }
     }
     try checkTurns(resolved, tensor, recipe)
@@ -80,7 +83,7 @@ enum StageResolver {
         scaleType: options.scales.dtype,
         clip: options.clip == .mse ? .meanSquare() : .none)
       switch options.method {
-      case .rtn: return .quantize(scheme)
+      case .rtn: return options.refit == true ? .refitted(scheme) : .quantize(scheme)
       case .gptq: return .gptq(scheme, GPTQOptions(options))
       }
     } catch {

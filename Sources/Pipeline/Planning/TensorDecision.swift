@@ -67,6 +67,8 @@ public enum ResolvedStage: Sendable, Hashable {
   case format(ResolvedFormat)
   /// Calibrated: needs the statistics of the weight's input.
   case gptq(IntegerScheme, GPTQOptions)
+  /// Rounded to nearest, then the scales fitted to the codes; calibrated.
+  case refitted(IntegerScheme)
   case prune(PruneChoice)
   case lowRank(LowRankChoice)
   case outliers(count: Int, valueType: DType)
@@ -75,7 +77,7 @@ public enum ResolvedStage: Sendable, Hashable {
   /// Whether the stage needs the statistics of the weight's input.
   var isCalibrated: Bool {
     switch self {
-    case .gptq: true
+    case .gptq, .refitted: true
     case .prune(let choice): choice.isCalibrated
     case .lowRank(let choice): choice.isCalibrated
     default: false
@@ -86,7 +88,7 @@ public enum ResolvedStage: Sendable, Hashable {
   /// up, not multiplied, and each of its values counts alike.
   var uncalibrated: ResolvedStage? {
     switch self {
-    case .gptq(let scheme, _): .quantize(scheme)
+    case .gptq(let scheme, _), .refitted(let scheme): .quantize(scheme)
     default: isCalibrated ? nil : self
     }
   }
@@ -116,7 +118,7 @@ extension ResolvedStage: CustomStringConvertible {
   /// What the stage makes of a weight, as a short type: "int4 g128".
   public var description: String {
     switch self {
-    case .quantize(let scheme), .gptq(let scheme, _):
+    case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
     case .prune(let choice): choice.description
     case .format(let format): format.description

@@ -16,7 +16,7 @@ extension TensorDecision.Compression {
       switch stage {
       case .prune, .outliers: true
       case .lowRank(let choice): choice.role == .repair
-      case .quantize, .format, .gptq, .channelScale: false
+      case .quantize, .format, .gptq, .refitted, .channelScale: false
       }
     }
     return keepsValues ? source : nil
@@ -64,6 +64,8 @@ enum StageRunner {
       case .gptq(let scheme, let options):
         weight = try gptq(
           weight, scheme, options, statistics: statistics, pool: pool, notes: &notes)
+      case .refitted(let scheme):
+        weight = try refitted(weight, scheme, statistics: statistics, pool: pool)
       case .prune(let choice):
         weight = try prune(
           weight, choice, statistics: statistics, pool: pool, notes: &notes)
