@@ -17,6 +17,11 @@ public enum WeightsError: Error, Hashable, Sendable {
   case countOutOfRange(count: Int, columns: Int)
   case factorTypeUnsupported(DType)
 
+  // Activations, keys and values.
+  case activations(scheme: String, reason: String)
+  case activationText(String)
+  case keyValue(String)
+
   // Numbers.
   case notFinite(row: Int, column: Int)
   case valueNotFinite(part: String, index: Int)

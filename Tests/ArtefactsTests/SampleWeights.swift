@@ -40,7 +40,7 @@ enum SampleWeights {
         Tensor(
           dtype: .i32, shape: [columns],
           array: (0..<columns).map { Int32(($0 * 37 + 11) % columns) })),
-    ])
+    ], activations: .nvfp4)
   }
 
   /// Every subset of the parts over several bases, one of them in another layout.

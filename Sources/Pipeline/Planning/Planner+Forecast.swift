@@ -32,6 +32,7 @@ enum StageForecast {
         outliers = count * (4 + rows * type.bytes)
       case .channelScale:
         transform = columns * 4
+      case .activations: break
       }
     }
     return base + mask + outliers + factors + transform
@@ -110,6 +111,7 @@ enum StageForecast {
           seconds += (columns / 3 + 3 * rows) * columns * columns / 40e9
         }
       case .lowRank: seconds += 16 * rows * columns * min(rows, columns) / 40e9
+      case .activations: break
       case .prune, .outliers, .channelScale: seconds += rows * columns / 2e8
       }
     }
