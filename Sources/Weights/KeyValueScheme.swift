@@ -67,7 +67,8 @@ public struct KeyValueScheme: Sendable, Hashable {
 
   /// What the scheme is, in a few words.
   public var name: String {
-    let bits = keyBits == valueBits ? "\(keyBits) bits" : "\(keyBits)-bit keys, \(valueBits)-bit values"
+    let bits =
+      keyBits == valueBits ? "\(keyBits) bits" : "\(keyBits)-bit keys, \(valueBits)-bit values"
     return bits + ", keys per \(keys.rawValue), groups of \(group), \(residual) exact"
   }
 

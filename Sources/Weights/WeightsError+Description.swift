@@ -40,7 +40,9 @@ extension WeightsError: CustomStringConvertible {
       "activations as \(scheme): \(reason)"
     case .activationText(let text):
       "'\(text)' names no rounding of activations; expected one of "
-        + (ActivationScheme.Format.allCases.map(\.rawValue) + ["fp8", "fp4", "mxfp4", "mxfp8", "nvfp4"])
+        + (ActivationScheme.Format.allCases.map(\.rawValue) + [
+          "fp8", "fp4", "mxfp4", "mxfp8", "nvfp4",
+        ])
         .joined(separator: ", ") + ", then '/asym' or a run of inputs such as '/g32' where wanted"
     case .keyValue(let reason):
       "key-value cache: \(reason)"

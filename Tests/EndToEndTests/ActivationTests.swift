@@ -47,8 +47,8 @@ import Testing
         #expect(report["model"]?["kv_cache"]?.string == cache)
         losses[name] = Self.divergence(report)
         #expect(try Program.run(["verify", output]).status == 0)
-        let listing = try Program.run(["inspect", output])
-        #expect(activations == nil || listing.output.contains("inputs "), "\(listing.output)")
+        let checked = try Program.run(["validate", output, "--against", Self.model])
+        #expect(activations == nil || checked.output.contains("inputs "), "\(checked.output)")
       }
       #expect((losses["w8a8"] ?? 1) < 0.01 && (losses["kv4"] ?? 1) < 0.02)
       #expect((losses["w4a4"] ?? 0) > 1.2 * (losses["w4a8"] ?? 1))
@@ -79,12 +79,12 @@ import Testing
     try SharedFiles.withTemporaryFolder { folder in
       let recipe = folder + "/static.yaml"
       try """
-        version: 1
-        name: static
-        stages:
-          - quantize: {method: rtn, bits: 8, group: channel}
-          - activations: {format: int8, granularity: tensor}
-        """.write(toFile: recipe, atomically: true, encoding: .utf8)
+      version: 1
+      name: static
+      stages:
+        - quantize: {method: rtn, bits: 8, group: channel}
+        - activations: {format: int8, granularity: tensor}
+      """.write(toFile: recipe, atomically: true, encoding: .utf8)
       let refused = try Program.run([
         "compress", recipe, "--model", Self.model, "--output", folder + "/out.h5",
       ])

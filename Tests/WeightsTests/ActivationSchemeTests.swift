@@ -36,7 +36,8 @@ import Testing
         == [0, 255, 0, 2])
     // MX: amax 5 gives the exponent of 4, so that 6 is the end and 5 a tie between 4 and 6.
     #expect(
-      rounded([5, 0.3, -7.9], ActivationScheme(format: .fp4E2M1, granularity: .block(2), scale: .e8m0))
+      rounded(
+        [5, 0.3, -7.9], ActivationScheme(format: .fp4E2M1, granularity: .block(2), scale: .e8m0))
         == [4, 0.5, -8])
   }
 
@@ -65,7 +66,9 @@ import Testing
       }
       return lost / all
     }
-    let (tensor, token, block) = (error(.tensor(maximum: maximum)), error(.token), error(.block(16)))
+    let (tensor, token, block) = (
+      error(.tensor(maximum: maximum)), error(.token), error(.block(16))
+    )
     #expect(token < 0.6 * tensor)
     #expect(block < 0.35 * token)
   }
@@ -124,7 +127,8 @@ import Testing
       let error = #expect(throws: WeightsError.self) { try scheme.validate() }
       #expect("\(error.map { "\($0)" } ?? "")".contains(text))
     }
-    #expect(try ActivationScheme(named: "fp4/g32") == .init(format: .fp4E2M1, granularity: .block(32)))
+    #expect(
+      try ActivationScheme(named: "fp4/g32") == .init(format: .fp4E2M1, granularity: .block(32)))
     #expect(try ActivationScheme(named: "int4/asym").symmetric == false)
     #expect(throws: WeightsError.activationText("int9")) { try ActivationScheme(named: "int9") }
   }

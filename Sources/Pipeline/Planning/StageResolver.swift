@@ -93,13 +93,15 @@ enum StageResolver {
       throw .stage(
         file: recipe.file, tensor: tensor, reason: "no activations in '\(options.format)'")
     }
-    let scheme = ActivationScheme(
-      format: format,
-      granularity: switch options.granularity {
+    let granularity: ActivationScheme.Granularity =
+      switch options.granularity {
       case .token: .token
       case .tensor: .tensor(maximum: nil)
       case .block: .block(options.block ?? 32)
-      }, symmetric: options.symmetric, scale: scale, clip: Float(options.clip))
+      }
+    let scheme = ActivationScheme(
+      format: format, granularity: granularity, symmetric: options.symmetric, scale: scale,
+      clip: Float(options.clip))
     do { try scheme.validate() } catch {
       throw .stage(file: recipe.file, tensor: tensor, reason: "\(error)")
     }

@@ -25,7 +25,8 @@ extension StageRunner {
       // One outlier sets the scale for ever: said with its size.
       let ratio = Int((maximum / max(mean, .leastNormalMagnitude)).rounded())
       if ratio >= 64 {
-        notes.append("one range for all inputs: the largest is \(ratio) times their root mean square")
+        notes.append(
+          "one range for all inputs: the largest is \(ratio) times their root mean square")
       }
     }
     var result = weight
