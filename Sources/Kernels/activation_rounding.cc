@@ -252,7 +252,8 @@ float round_plain(float x, const PithActivationGrid &grid, const Step &step) {
     default: {
       const float low = grid.kind == PITH_ROUND_ZERO_POINT ? -step.zero : -grid.levels;
       const float high = grid.kind == PITH_ROUND_ZERO_POINT ? grid.levels - step.zero : grid.levels;
-      y = rintf(x / step.scale);
+      // Adding a positive zero: the fast way rounds to no negative one.
+      y = rintf(x / step.scale) + 0.0f;
       y = y > high ? high : y < low ? low : y;
       y = y * step.scale;
     }

@@ -15,7 +15,7 @@ struct EvaluateCommand: ParsableCommand {
         pith evaluate --model small.h5 --data text.txt --reference model/
         pith evaluate --model model/ --data text.txt --save-reference ref.h5
         pith evaluate --model small.h5 --data text.txt --reference ref.h5
-        pith evaluate --model model/ --data text.txt --reference model/ --activations int8
+        pith evaluate --model model/ --data text.txt --activations int8
         pith evaluate --model small.h5 --data reviews.jsonl --template '{text} It was{ bad| good}'
       """)
 

@@ -47,7 +47,9 @@ import Testing
         #expect(report["model"]?["kv_cache"]?.string == cache)
         losses[name] = Self.divergence(report)
         #expect(try Program.run(["verify", output]).status == 0)
-        let checked = try Program.run(["validate", output, "--against", Self.model])
+        let checked = try Program.run([
+          "validate", output, "--against", Self.model, "--json", "-",
+        ])
         #expect(activations == nil || checked.output.contains("inputs "), "\(checked.output)")
       }
       #expect((losses["w8a8"] ?? 1) < 0.01 && (losses["kv4"] ?? 1) < 0.02)

@@ -55,7 +55,7 @@ import Testing
       pith_round_activations_reference(&plain, count, width, width, run, &grid)
       #expect(fast.map(\.bitPattern) == plain.map(\.bitPattern))
       #expect(fast[width..<2 * width].allSatisfy { $0 == 0 })
-      #expect(fast.allSatisfy(\.isFinite))
+      #expect(fast.allSatisfy { $0.isFinite })
     }
   }
 
@@ -77,7 +77,7 @@ import Testing
       pith_round_columns(&fast, count, width, width, levels)
       pith_round_columns_reference(&plain, count, width, width, levels)
       #expect(fast.map(\.bitPattern) == plain.map(\.bitPattern))
-      #expect(fast.allSatisfy(\.isFinite))
+      #expect(fast.allSatisfy { $0.isFinite })
       // A column of equal values keeps its value.
       if width > 1 { #expect((0..<count).allSatisfy { fast[$0 * width + 1] == 0.3 }) }
     }

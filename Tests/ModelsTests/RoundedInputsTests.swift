@@ -24,7 +24,7 @@ import Weights
 
   @Test func moreBitsLoseLessAndOneRangeForAllLosesMost() throws {
     let exact = try hidden(nil)
-    func error(_ scheme: ActivationScheme) throws -> Float {
+    func error(_ scheme: ActivationScheme) throws -> Double {
       relativeError(try hidden(scheme), exact)
     }
     let int8 = try error(.init(format: .int8))

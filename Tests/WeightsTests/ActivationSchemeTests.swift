@@ -34,11 +34,11 @@ import Testing
     #expect(
       rounded([0, 255, 0.5, 1.5], ActivationScheme(format: .int8, symmetric: false))
         == [0, 255, 0, 2])
-    // MX: amax 5 gives the exponent of 4, so that 6 is the end and 5 a tie between 4 and 6.
+    // MX: amax 5 gives the exponent of 4, so that 6 is the end and 5 a tie of 4 and 6.
     #expect(
       rounded(
         [5, 0.3, -7.9], ActivationScheme(format: .fp4E2M1, granularity: .block(2), scale: .e8m0))
-        == [4, 0.5, -8])
+        == [4, 0.5, -6])
   }
 
   @Test func aRangeKnownBeforehandSaturates() {
