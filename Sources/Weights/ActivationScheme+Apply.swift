@@ -23,11 +23,11 @@ extension ActivationScheme {
 
   private var grid: PithActivationGrid {
     var grid = PithActivationGrid()
-    if let limits = format.floatLimits {
+    if let float = format.minifloat {
       grid.kind = Int32(PITH_ROUND_FLOAT)
-      grid.mantissa = limits.mantissa
-      grid.smallest_normal = limits.smallestNormal
-      grid.largest = limits.largest
+      grid.mantissa = Int32(float.mantissaBits)
+      grid.smallest_normal = Float(sign: .plus, exponent: 1 - float.bias, significand: 1)
+      grid.largest = float.maximum
     } else if let bits = format.integerBits {
       grid.kind = Int32(symmetric ? PITH_ROUND_SYMMETRIC : PITH_ROUND_ZERO_POINT)
       grid.levels = Float(symmetric ? 1 << (bits - 1) - 1 : 1 << bits - 1)

@@ -69,14 +69,14 @@ extension ActivationScheme.Format {
     }
   }
 
-  /// Mantissa bits, smallest normal and largest number of a floating-point format.
-  var floatLimits: (mantissa: Int32, smallestNormal: Float, largest: Float)? {
+  /// A floating-point format; nil for integers.
+  var minifloat: Minifloat? {
     switch self {
-    case .fp8E4M3: (3, 0x1p-6, 448)
-    case .fp8E5M2: (2, 0x1p-14, 57344)
-    case .fp6E3M2: (2, 0x1p-2, 28)
-    case .fp6E2M3: (3, 1, 7.5)
-    case .fp4E2M1: (1, 1, 6)
+    case .fp8E4M3: .e4m3
+    case .fp8E5M2: .e5m2
+    case .fp6E3M2: .e3m2
+    case .fp6E2M3: .e2m3
+    case .fp4E2M1: .e2m1
     default: nil
     }
   }
