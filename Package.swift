@@ -70,8 +70,8 @@ let package = Package(
     // MARK: Floor 5: the methods
     room("Quantization", ["Tensors", "LinearAlgebra", "Weights"]),
     room("Pruning", ["Tensors", "LinearAlgebra", "Weights"]),
-    room("Allocation", []),
     room("LowRank", ["Tensors", "LinearAlgebra", "Weights"]),
+    room("Allocation", []),
     room(
       "Models",
       [
@@ -154,6 +154,7 @@ let package = Package(
         "Quantization", "Pruning", "LowRank", "Allocation", "Weights", "Tensors", "LinearAlgebra",
         "Checkpoints",
       ]),
+    tests("Allocation", ["Allocation"]),
     tests(
       "Evaluation",
       [

@@ -11,6 +11,7 @@ public enum Stage: Sendable, Hashable {
   case transform(TransformOptions)
   case budget(BudgetOptions)
   case finetune(FinetuneOptions)
+  case activations(ActivationOptions)
 }
 
 extension Stage {
@@ -29,6 +30,9 @@ extension Stage {
     StageKind(wrap: Stage.lowRank) { if case .lowRank(let options) = $0 { options } else { nil } },
     StageKind(wrap: Stage.quantize) {
       if case .quantize(let options) = $0 { options } else { nil }
+    },
+    StageKind(wrap: Stage.activations) {
+      if case .activations(let options) = $0 { options } else { nil }
     },
     StageKind(wrap: Stage.budget) { if case .budget(let options) = $0 { options } else { nil } },
     StageKind(wrap: Stage.finetune) {

@@ -73,6 +73,8 @@ public enum ResolvedStage: Sendable, Hashable {
   case lowRank(LowRankChoice)
   case outliers(count: Int, valueType: DType)
   case channelScale(alpha: Double)
+  /// With one range for the whole tensor calibrated: the range comes from the statistics.
+  case activations(ActivationScheme)
 
   /// Whether the stage needs the statistics of the weight's input.
   var isCalibrated: Bool {
@@ -80,6 +82,7 @@ public enum ResolvedStage: Sendable, Hashable {
     case .gptq, .refitted: true
     case .prune(let choice): choice.isCalibrated
     case .lowRank(let choice): choice.isCalibrated
+    case .activations(let scheme): scheme.granularity == .tensor(maximum: nil)
     default: false
     }
   }
@@ -125,6 +128,7 @@ extension ResolvedStage: CustomStringConvertible {
     case .lowRank(let choice): choice.description
     case .outliers(let count, let type): "\(count) columns \(type.rawValue)"
     case .channelScale: "scaled"
+    case .activations(let scheme): "inputs \(scheme.name)"
     }
   }
 }
