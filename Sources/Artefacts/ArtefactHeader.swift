@@ -24,6 +24,9 @@ public struct ArtefactHeader: Sendable, Hashable {
   public var sourceHashes: [String: String]
   /// SHA-256 of the calibration tokens, when a method used any.
   public var calibrationHash: String?
+  /// What was done to the model around its weights, JSON: `log`, and by `tensors` that are not the
+  /// source's any more what happened to them; nil when nothing was.
+  public var edits: String?
   public var seed: UInt64
   /// The numeric path that the values came by: BLAS core and version, kernel target.
   public var fingerprint: String
@@ -32,7 +35,7 @@ public struct ArtefactHeader: Sendable, Hashable {
     toolVersion: String, configuration: String? = nil, companions: [String: String] = [:],
     recipeName: String, recipe: String, recipeHash: String, sourceFormat: String,
     sourceMetadata: [String: String] = [:], sourceHashes: [String: String] = [:],
-    calibrationHash: String? = nil, seed: UInt64, fingerprint: String
+    calibrationHash: String? = nil, edits: String? = nil, seed: UInt64, fingerprint: String
   ) {
     self.toolVersion = toolVersion
     self.configuration = configuration
@@ -44,8 +47,17 @@ public struct ArtefactHeader: Sendable, Hashable {
     self.sourceMetadata = sourceMetadata
     self.sourceHashes = sourceHashes
     self.calibrationHash = calibrationHash
+    self.edits = edits
     self.seed = seed
     self.fingerprint = fingerprint
+  }
+
+  /// The tensors that are not the source's any more.
+  public var editedTensors: Set<String> {
+    guard let edits, let object = (try? JSONParser.parse(edits))?["tensors"]?.object else {
+      return []
+    }
+    return Set(object.keys)
   }
 
   /// The root attributes that carry this header.
@@ -64,6 +76,7 @@ public struct ArtefactHeader: Sendable, Hashable {
       "fingerprint": .string(fingerprint),
     ]
     if let configuration { result["config"] = .string(configuration) }
+    if let edits { result["edits"] = .string(edits) }
     if let calibrationHash { result["calibration_sha256"] = .string(calibrationHash) }
     for (name, text) in companions {
       result[ArtefactFormat.companionPrefix + name] = .string(text)
@@ -100,7 +113,8 @@ public struct ArtefactHeader: Sendable, Hashable {
       recipeHash: try text("recipe_sha256"), sourceFormat: try text("source_format"),
       sourceMetadata: try Self.strings(try text("source_metadata"), "source_metadata", path),
       sourceHashes: try Self.strings(try text("source_sha256"), "source_sha256", path),
-      calibrationHash: attributes["calibration_sha256"]?.string, seed: seed,
+      calibrationHash: attributes["calibration_sha256"]?.string,
+      edits: attributes["edits"]?.string, seed: seed,
       fingerprint: try text("fingerprint"))
     for (name, value) in attributes where name.hasPrefix(ArtefactFormat.companionPrefix) {
       guard let text = value.string else {

@@ -9,6 +9,12 @@ extension PipelineError: CustomStringConvertible {
     case .statisticsNeeded(let tensor, let rows, let columns):
       "the recipe calibrates '\(tensor)' (\(rows) × \(columns)) and no statistics were given; gather "
         + "them with 'pith calibrate' and name the file with --statistics"
+    case .editNeedsStatistics(let stage):
+      "the recipe's '\(stage)' needs to know the inputs of every layer and no statistics were "
+        + "given; gather them with 'pith calibrate' and name the file with --statistics"
+    case .editImpossible(let stage, let path, let reason):
+      "the recipe's '\(stage)' is impossible for '\(path)': \(reason); "
+        + "leave the stage out for this model"
     case .statisticsMissing(let tensor, let rows, let columns, let path):
       "'\(path)' has no statistics of the input of '\(tensor)' (\(rows) × \(columns)); gather them "
         + "on this model, or leave the tensor out with 'ignore'"

@@ -8,6 +8,8 @@ public enum PipelineError: Error, Sendable {
   case tooManyOutliers(tensor: String, count: Int, columns: Int)
   case patternDoesNotFit(tensor: String, kept: Int, of: Int, columns: Int)
   case statisticsNeeded(tensor: String, rows: Int, columns: Int)
+  case editNeedsStatistics(stage: String)
+  case editImpossible(stage: String, path: String, reason: String)
   case statisticsMissing(tensor: String, rows: Int, columns: Int, path: String)
   case calibrationMismatch(tensor: String, rows: Int, columns: Int, width: Int, path: String)
   case statisticsWithoutGram(tensor: String, columns: Int, path: String)

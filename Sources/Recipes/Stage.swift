@@ -8,11 +8,15 @@ public enum Stage: Sendable, Hashable {
   case lowRank(LowRankOptions)
   case outliers(OutlierOptions)
   case transform(TransformOptions)
+  case rotate(RotateOptions)
+  case smooth(SmoothOptions)
 }
 
 extension Stage {
   /// Every stage that recipes may name, in the order of the reference.
   static let kinds: [StageKind] = [
+    StageKind(wrap: Stage.rotate) { if case .rotate(let options) = $0 { options } else { nil } },
+    StageKind(wrap: Stage.smooth) { if case .smooth(let options) = $0 { options } else { nil } },
     StageKind(wrap: Stage.transform) {
       if case .transform(let options) = $0 { options } else { nil }
     },
@@ -28,6 +32,14 @@ extension Stage {
 
   /// The key that names the stage in a recipe: "quantize".
   public var key: String { kind.key }
+
+  /// Whether it changes the whole model before any weight is compressed.
+  public var isModelWide: Bool {
+    switch self {
+    case .rotate, .smooth: true
+    default: false
+    }
+  }
 
   /// Where the stage stands in its file; `.none` when it was not read from one.
   public var position: SourcePosition { kind.position(self) }

@@ -29,7 +29,10 @@ extension CompressedWeight {
     }
     let transforms = site?.transforms ?? []
     for (index, transform) in transforms.enumerated() {
-      parts.append(.init(path: "site/\(index)/\(transform.kind)", tensor: transform.payload))
+      parts.append(
+        .init(
+          path: "site/\(index)/\(transform.kind)", tensor: transform.payload,
+          attributes: transform.attributes))
     }
     if !transforms.isEmpty { attributes[Name.transforms] = .strings(transforms.map(\.kind)) }
     return EncodedWeight(attributes: attributes, parts: parts)
@@ -42,7 +45,17 @@ extension InputTransform {
     switch self {
     case .scale: "scale"
     case .permutation: "permutation"
+    case .hadamard: "hadamard"
     }
+  }
+
+  /// What the payload needs to be understood.
+  var attributes: [String: AttributeValue] {
+    guard case .hadamard(let transform) = self else { return [:] }
+    return [
+      EncodedWeight.Name.factor: .int(transform.rotation.structure.factor),
+      EncodedWeight.Name.power: .int(transform.rotation.structure.power),
+    ]
   }
 }
 

@@ -4,8 +4,8 @@ import Tensors
 ///
 /// Paths are below the weight's own group: `base/values` or `base/codes`, `base/scales` and
 /// `base/zeros`; `mask/bitmap`; `outliers/columns` and `outliers/values`; `low_rank/<n>/b/…`,
-/// `low_rank/<n>/a/…` (as the base) and `low_rank/<n>/sigma`; `site/<n>/scale` or
-/// `site/<n>/permutation`. What is not there does not exist; anything else is an error.
+/// `low_rank/<n>/a/…` (as the base) and `low_rank/<n>/sigma`; `site/<n>/scale`,
+/// `site/<n>/permutation` or `site/<n>/hadamard`. What is not there does not exist; anything else is an error.
 public struct EncodedWeight: Sendable {
   /// One tensor of the weight.
   public struct Part: Sendable {
@@ -45,6 +45,8 @@ public struct EncodedWeight: Sendable {
     static let group = "group"
     static let columns = "columns"
     static let packing = "packing"
+    static let factor = "factor"
+    static let power = "power"
   }
 
   /// The one packing: per row a stream of unsigned codes, least significant bit first.

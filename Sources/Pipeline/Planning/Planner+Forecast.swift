@@ -17,7 +17,7 @@ enum StageForecast {
     var transform = 0
     for stage in compression.stages {
       switch stage {
-      case .quantize(let scheme), .gptq(let scheme, _):
+      case .quantize(let scheme), .gptq(let scheme, _), .weightedRounding(let scheme):
         base = quantizedBytes(rows: rows, columns: columns, scheme)
       case .prune:
         mask = rows * ((columns + 7) / 8)
@@ -30,8 +30,8 @@ enum StageForecast {
         }
       case .outliers(let count, let type):
         outliers = count * (4 + rows * type.bytes)
-      case .channelScale:
-        transform = columns * 4
+      case .channelScale: transform += columns * 4
+      case .hadamard: transform += columns
       }
     }
     return base + mask + outliers + factors + transform
@@ -101,7 +101,7 @@ enum StageForecast {
     let columns = Double(compression.view.columns)
     for stage in compression.stages {
       switch stage {
-      case .quantize(let scheme), .gptq(let scheme, _):
+      case .quantize(let scheme), .gptq(let scheme, _), .weightedRounding(let scheme):
         let candidates: Double =
           if case .meanSquare(let steps, _) = scheme.clip { Double(steps) / 2 } else { 1 }
         seconds += rows * columns * 4 / 1.2e9 * candidates
@@ -110,7 +110,7 @@ enum StageForecast {
           seconds += (columns / 3 + 3 * rows) * columns * columns / 40e9
         }
       case .lowRank: seconds += 16 * rows * columns * min(rows, columns) / 40e9
-      case .prune, .outliers, .channelScale: seconds += rows * columns / 2e8
+      case .prune, .outliers, .channelScale, .hadamard: seconds += rows * columns / 2e8
       }
     }
     return seconds

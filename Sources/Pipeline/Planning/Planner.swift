@@ -1,3 +1,4 @@
+import Architectures
 import Checkpoints
 import Recipes
 import RunRecords
@@ -12,19 +13,25 @@ public enum Planner {
   ///   nothing, groups that the recipe insists on, ranks and patterns that do not fit, a memory
   ///   cap that a tensor's job cannot keep.
   public static func plan(
-    _ recipe: Recipe, for source: any TensorSource, options: PlanOptions,
-    calibration: CalibrationInput? = nil
+    _ recipe: Recipe, for model: any TensorSource, options: PlanOptions,
+    calibration given: CalibrationInput? = nil
   ) throws(PipelineError) -> Plan {
+    let edits = try PlannedEdits(recipe, source: model, calibration: given)
+    let (source, calibration) = (edits.source, edits.calibration)
     let names = source.tensors.map(\.name)
     let unmatched = recipe.unmatchedSelectors(names: names)
     guard unmatched.isEmpty else { throw .unmatchedSelectors(unmatched) }
     var planned: [PlannedTensor] = []
-    var isCalibrated = false
+    var isCalibrated = edits.smoothing != nil
     let classifier = TensorClassifier(source)
     for (index, tensor) in source.tensors.enumerated() {
-      let decision = try decide(tensor, classifier.kind(of: tensor), recipe)
+      let decision = try decide(
+        tensor, classifier.kind(of: tensor), recipe, before: edits.stages(of: tensor.name))
       isCalibrated = try check(tensor, decision, calibration) || isCalibrated
-      planned.append(forecast(tensor, decision, index: index, options))
+      planned.append(
+        forecast(
+          tensor, decision, index: index, options,
+          scratch: (source as? TransformedSource)?.scratchBytes(of: tensor) ?? 0))
     }
     let resident = StageForecast.residentBytes(isCalibrated ? calibration : nil)
     var forecast = Forecast(planned, options)
@@ -38,15 +45,19 @@ public enum Planner {
         tensor: largest.tensor.name)
     }
     forecast.peakBytes = min(forecast.peakBytes, limit)
-    return Plan(
+    var plan = Plan(
       recipe: recipe, source: source, tensors: planned, forecast: forecast,
-      warnings: warnings(recipe, planned) + warnings(of: source), options: options,
-      calibration: isCalibrated ? calibration : nil)
+      warnings: warnings(recipe, planned) + warnings(of: source) + edits.warnings,
+      options: options, calibration: isCalibrated ? calibration : nil)
+    plan.edits = edits.rotation.map { [$0] } ?? []
+    plan.smoothing = edits.smoothing
+    return plan
   }
 
   /// What happens to one tensor.
   static func decide(
-    _ tensor: TensorDescription, _ kind: TensorClassifier.Kind, _ recipe: Recipe
+    _ tensor: TensorDescription, _ kind: TensorClassifier.Kind, _ recipe: Recipe,
+    before edits: [ResolvedStage] = []
   ) throws(PipelineError) -> TensorDecision {
     // A tensor whose bytes are another's is stored once, as the first of them: ties come free.
     if let first = tensor.sharesStorageWith { return .tied(to: first) }
@@ -70,7 +81,10 @@ public enum Planner {
       let isSkipped = recipe.overrides(for: tensor.name).contains { $0.action == .skip }
       return .leave(isSkipped ? .skippedByOverride : .noStages)
     }
-    return .compress(try StageResolver.resolve(stages, view: view, tensor: tensor.name, recipe))
+    var compression = try StageResolver.resolve(
+      stages, view: view, tensor: tensor.name, recipe)
+    compression.stages.insert(contentsOf: edits, at: 0)
+    return .compress(compression)
   }
 
   /// Whether a tensor's stages need statistics, after making sure that they are there and fit.
@@ -89,7 +103,8 @@ public enum Planner {
   }
 
   private static func forecast(
-    _ tensor: TensorDescription, _ decision: TensorDecision, index: Int, _ options: PlanOptions
+    _ tensor: TensorDescription, _ decision: TensorDecision, index: Int, _ options: PlanOptions,
+    scratch: Int
   ) -> PlannedTensor {
     let stored: Int
     let peak: Int
@@ -107,8 +122,8 @@ public enum Planner {
       seconds = StageForecast.seconds(of: tensor, compression, hashing: options.hashing)
     }
     return PlannedTensor(
-      index: index, tensor: tensor, decision: decision, storedBytes: stored, peakBytes: peak,
-      seconds: seconds)
+      index: index, tensor: tensor, decision: decision, storedBytes: stored,
+      peakBytes: peak + scratch, seconds: seconds)
   }
 
   private static func warnings(of source: any TensorSource) -> [String] {

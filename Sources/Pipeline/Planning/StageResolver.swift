@@ -1,3 +1,4 @@
+import LinearAlgebra
 import Quantization
 import Recipes
 import Tensors
@@ -29,7 +30,14 @@ enum StageResolver {
       case .outliers(let options):
         resolved.append(try outliers(options, view, tensor))
       case .transform(let options):
-        resolved.append(.channelScale(alpha: options.alpha))
+        switch options.method {
+        case .channelScale: resolved.append(.channelScale(.columns(alpha: options.alpha)))
+        case .hadamard:
+          resolved.append(
+            .hadamard(
+              HadamardRotation(structure: .spanning(view.columns), seed: recipe.seed)))
+        }
+      case .rotate, .smooth: break
       }
     }
     return TensorDecision.Compression(view: view, stages: resolved, notes: notes)
@@ -59,9 +67,9 @@ enum StageResolver {
       let scheme = try IntegerScheme(
         bits: options.bits, symmetric: options.symmetric, granularity: granularity,
         scaleType: options.scales.dtype,
-        clip: options.clip == .mse ? .meanSquare() : .none)
+        clip: options.clip == .none ? .none : .meanSquare())
       switch options.method {
-      case .rtn: return .quantize(scheme)
+      case .rtn: return options.clip == .output ? .weightedRounding(scheme) : .quantize(scheme)
       case .gptq: return .gptq(scheme, GPTQOptions(options))
       }
     } catch {

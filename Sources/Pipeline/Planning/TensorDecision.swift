@@ -1,3 +1,4 @@
+import LinearAlgebra
 import Quantization
 import Tensors
 import Weights
@@ -51,10 +52,28 @@ public enum ResolvedStage: Sendable, Hashable {
   case prune(PrunePattern)
   case lowRank(of: LowRankSubject, rank: Int, factorType: DType)
   case outliers(count: Int, valueType: DType)
-  case channelScale(alpha: Double)
+  /// Rounded to nearest on ranges chosen for the layer's output; calibrated.
+  case weightedRounding(IntegerScheme)
+  case channelScale(ScaleOrigin)
+  case hadamard(HadamardRotation)
 
   /// Whether the stage needs the statistics of the weight's input.
-  var isCalibrated: Bool { if case .gptq = self { true } else { false } }
+  var isCalibrated: Bool {
+    switch self {
+    case .gptq, .weightedRounding: true
+    default: false
+    }
+  }
+
+  /// Where the scale of a weight's inputs comes from.
+  public enum ScaleOrigin: Sendable, Hashable {
+    /// The weight's own columns.
+    case columns(alpha: Double)
+    /// The model's smoothing, which is computed when the run starts.
+    case smoothing
+    /// The same, computed.
+    case given([Float])
+  }
 
   /// Which entries a pruning stage removes.
   public enum PrunePattern: Sendable, Hashable {
@@ -94,7 +113,7 @@ extension ResolvedStage: CustomStringConvertible {
   /// What the stage makes of a weight, as a short type: "int4 g128".
   public var description: String {
     switch self {
-    case .quantize(let scheme), .gptq(let scheme, _):
+    case .quantize(let scheme), .gptq(let scheme, _), .weightedRounding(let scheme):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
     case .prune(.fraction(let fraction)):
       "sparse \(Int((fraction * 100).rounded()))%"
@@ -103,6 +122,7 @@ extension ResolvedStage: CustomStringConvertible {
       (subject == .error ? "+r\(rank)" : "svd r\(rank)") + " \(type.rawValue)"
     case .outliers(let count, let type): "\(count) columns \(type.rawValue)"
     case .channelScale: "scaled"
+    case .hadamard: "rotated"
     }
   }
 }

@@ -14,7 +14,7 @@ extension TensorDecision.Compression {
     let keepsValues = stages.allSatisfy { stage in
       switch stage {
       case .prune, .outliers, .lowRank(of: .error, _, _): true
-      case .quantize, .gptq, .lowRank, .channelScale: false
+      case .quantize, .gptq, .weightedRounding, .lowRank, .channelScale, .hadamard: false
       }
     }
     return keepsValues ? source : nil
@@ -67,9 +67,13 @@ enum StageRunner {
         weight = try PlainSVD.repair(weight, original: original, rank: rank, factorType: type)
       case .outliers(let count, let type):
         weight = try ColumnOutliers.extract(weight, count: count, valueType: type)
-      case .channelScale(let alpha):
-        let scale = ChannelScaling.scale(of: original, alpha: Float(alpha))
-        weight = try ChannelScaling.apply(weight, scale: scale)
+      case .weightedRounding(let scheme):
+        weight = try WeightedRounding.quantize(
+          weight, gram: gram(weight, statistics), scheme: scheme, pool: pool)
+      case .channelScale(let origin):
+        weight = try ChannelScaling.apply(weight, scale: scale(origin, of: original))
+      case .hadamard(let rotation):
+        weight = try InputRotation.apply(weight, rotation)
       }
     }
     if let type = compression.exactBaseType(for: sourceType), case .dense(let base)? = weight.base {

@@ -2,8 +2,22 @@
 enum StageOrder {
   static func check(_ stages: [Stage], _ sink: inout DiagnosticSink) {
     var quantized = false
+    var weightStage: Stage?
+    var isSmoothed = false
     for stage in stages {
+      if !stage.isModelWide {
+        weightStage = weightStage ?? stage
+      } else if let weightStage {
+        sink.error(
+          at: stage.position,
+          "'\(stage.key)' changes the whole model; move it before '\(weightStage.key)'")
+      }
       switch stage {
+      case .smooth: isSmoothed = true
+      case .rotate(let options) where isSmoothed && options.residual:
+        sink.error(
+          at: stage.position,
+          "'rotate' after 'smooth' folds the scales back into the weights; move it before")
       case .quantize: quantized = true
       case .transform where quantized:
         sink.error(
