@@ -64,7 +64,7 @@ enum ExitStatus: Int32 {
   private static func pipelineStatus(of error: PipelineError) -> ExitStatus {
     switch error {
     case .unmatchedSelectors, .strictGroup, .rankTooLarge, .tooManyOutliers, .patternDoesNotFit,
-      .statisticsNeeded,
+      .statisticsNeeded, .editNeedsStatistics,
       .outputExists, .outputIsModel, .unfinishedRun, .nothingToResume, .changedSinceJournal,
       .workFolderBusy:
       .usage
@@ -72,7 +72,7 @@ enum ExitStatus: Int32 {
     case .interrupted: .stopped
     case .file, .statisticsMissing, .statisticsMismatch, .calibrationMismatch,
       .statisticsWithoutGram, .damagedJournal,
-      .nonFinite, .stage, .shapeMismatch, .valuesDiffer, .tensorMissing:
+      .nonFinite, .stage, .editImpossible, .shapeMismatch, .valuesDiffer, .tensorMissing:
       .badInput
     }
   }

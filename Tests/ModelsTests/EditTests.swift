@@ -109,7 +109,8 @@ import Testing
     let tensor = try #require(turned.tensor(named: linear.weight))
     #expect(
       relativeError(
-        Matrix(rows: 1, columns: tensor.shape.elementCount, values: try turned.load(tensor).floats()),
+        Matrix(
+          rows: 1, columns: tensor.shape.elementCount, values: try turned.load(tensor).floats()),
         Matrix(
           rows: 1, columns: tensor.shape.elementCount, values: try original.norm(linear.weight)))
         > 0.05)
@@ -138,8 +139,8 @@ import Testing
     #expect(one != (try original.rotation(RotationOptions(seed: 2))))
   }
 
-  @Test func tiedHeadsAreUntied() throws {
-    let original = try Original("qwen2")
+  @Test(arguments: ["gpt2", "llama3"]) func tiedHeadsAreUntied(_ name: String) throws {
+    let original = try Original(name)
     try #require(original.model.head?.tied == true)
     let source = try TransformedSource(original.source, edit: original.rotation())
     #expect(source.tensor(named: "lm_head.weight") != nil)
@@ -168,7 +169,9 @@ import Testing
         let difference = zip(left.gram?.values ?? [], right.gram?.values ?? [])
           .reduce(0.0) { max($0, abs($1.0 - $1.1)) }
         #expect(difference < 1e-4 * scale)
-        for (a, b) in zip(left.sums, right.sums) { #expect(abs(a - b) < 1e-3 * scale.squareRoot() * 8) }
+        for (a, b) in zip(left.sums, right.sums) {
+          #expect(abs(a - b) < 1e-3 * scale.squareRoot() * 8)
+        }
       }
     }
   }
