@@ -8,8 +8,10 @@ import Weights
 
 /// Computes the scales of a plan's smoothing: the one edit that needs weights.
 enum Smoothing {
-  /// The plan with its smoothing done: the edited model in place of the source, the statistics and
-  /// the decisions changed to fit. A plan without one comes back as it is.
+  /// The plan with its smoothing done.
+  ///
+  /// The edited model stands in place of the source, the statistics and the decisions fit it. A plan
+  /// without smoothing comes back as it is.
   ///
   /// - Throws: `PipelineError`.
   static func applied(to plan: Plan) throws -> Plan {
