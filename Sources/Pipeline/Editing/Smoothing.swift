@@ -153,21 +153,19 @@ private struct SiteSearch: Sendable {
     _ statistics: InputStatistics
   ) throws -> [Float]? {
     guard let gram = statistics.gram else { return nil }
-    let schemes = readers.map { compressions[$0.weight]?.roundingScheme }
-    guard let reach = schemes.compactMap({ $0 }).first.map({ $0.grid.reach(columns: gram.columns) })
-    else { return nil }
-    let coarse = try schemes.map { try $0?.coarse() }
-    func rounded(_ schemes: [IntegerScheme?]) -> (Int, Matrix<Float>) throws -> Matrix<Float> {
-      { index, weight in
-        guard let scheme = schemes[index] else { return weight }
-        return try IntegerBase.roundToNearest(weight, scheme: scheme).decoded()
-      }
+    let grids = readers.map { compressions[$0.weight]?.rounding }
+    guard let reach = grids.compactMap({ $0?.reach(columns: gram.columns) }).first else {
+      return nil
+    }
+    let coarse = try grids.map { try $0?.coarse() }
+    func rounded(_ grids: [RoundingGrid?]) -> (Int, Matrix<Float>) throws -> Matrix<Float> {
+      { index, weight in try grids[index]?.rounded(weight) ?? weight }
     }
     let count = Double(max(statistics.rows, 1))
     let choice = try AWQ.search(
       activations: statistics.absoluteSums.map { Float($0 / count) }, gram: gram,
       readers: weights, reach: reach, options: AWQ.Options(grid: options.grid ?? 20),
-      tie: source.tied, quantize: rounded(coarse), confirming: rounded(schemes))
+      tie: source.tied, quantize: rounded(coarse), confirming: rounded(grids))
     return choice.scale.allSatisfy { $0 == 1 } ? nil : choice.scale
   }
 
@@ -181,29 +179,5 @@ private struct SiteSearch: Sendable {
         file: plan.source.path, tensor: linear.weight, index: index)
     }
     return linear.view.matrix(from: values)
-  }
-}
-
-extension TensorDecision.Compression {
-  /// The grid that the weight is rounded on; nil when it is not.
-  var roundingScheme: IntegerScheme? {
-    for stage in stages {
-      switch stage {
-      case .quantize(let scheme), .gptq(let scheme, _), .weightedRounding(let scheme):
-        return scheme
-      default: continue
-      }
-    }
-    return nil
-  }
-}
-
-extension IntegerScheme {
-  /// The same grid with a quick search of its ranges: enough to rank scales by.
-  fileprivate func coarse() throws(WeightsError) -> IntegerScheme {
-    guard case .meanSquare(let steps, let shrink) = clip, steps > 8 else { return self }
-    return try IntegerScheme(
-      bits: bits, symmetric: symmetric, granularity: granularity, scaleType: scaleType,
-      clip: .meanSquare(steps: 8, maxShrink: min(shrink, 0.4)))
   }
 }
