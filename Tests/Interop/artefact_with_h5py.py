@@ -115,7 +115,7 @@ def decode(group):
     """A weight's out × in matrix as the sum of its parts, seen by the untransformed input."""
     shape = [int(extent) for extent in np.atleast_1d(group.attrs["source_shape"])]
     layout = group.attrs["source_layout"]
-    assert int(group.attrs["weight_version"]) == 1 and "source_dtype" in group.attrs
+    assert int(group.attrs["weight_version"]) in (1, 2) and "source_dtype" in group.attrs
     weight = base(group, "base") if "base" in group else None
     if "mask" in group:
         bitmap = group["mask/bitmap"]

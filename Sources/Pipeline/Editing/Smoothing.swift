@@ -158,14 +158,12 @@ private struct SiteSearch: Sendable {
       return nil
     }
     let coarse = try grids.map { try $0?.coarse() }
-    func rounded(_ grids: [RoundingGrid?]) -> (Int, Matrix<Float>) throws -> Matrix<Float> {
-      { index, weight in try grids[index]?.rounded(weight) ?? weight }
-    }
     let count = Double(max(statistics.rows, 1))
     let choice = try AWQ.search(
       activations: statistics.absoluteSums.map { Float($0 / count) }, gram: gram,
       readers: weights, reach: reach, options: AWQ.Options(grid: options.grid ?? 20),
-      tie: source.tied, quantize: rounded(coarse), confirming: rounded(grids))
+      tie: source.tied, quantize: { try coarse[$0]?.rounded($1) ?? $1 },
+      confirming: { try grids[$0]?.rounded($1, gram: gram, scale: $2) ?? $1 })
     return choice.scale.allSatisfy { $0 == 1 } ? nil : choice.scale
   }
 

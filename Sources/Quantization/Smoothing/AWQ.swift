@@ -47,12 +47,14 @@ public enum AWQ {
   ///   - reach: inputs that share a scale, for the columns' shares.
   ///   - tie: makes channels agree that must have one scale.
   ///   - quantize: a reader's number and its scaled weight → what the codes will stand for.
-  ///   - confirming: the same without short cuts; the scale found must be better than 1 under it too.
+  ///   - confirming: the same without short cuts, the scale given as well; the scale found must be
+  ///     better than 1 under it too.
   public static func search(
     activations: [Float], gram: Matrix<Double>, readers: [Matrix<Float>], reach: Int,
     options: Options = Options(), tie: ([Float]) -> [Float] = { $0 },
     quantize: (Int, Matrix<Float>) throws -> Matrix<Float>,
-    confirming: ((Int, Matrix<Float>) throws -> Matrix<Float>)? = nil, pool: WorkerPool = .serial
+    confirming: ((Int, Matrix<Float>, [Float]) throws -> Matrix<Float>)? = nil,
+    pool: WorkerPool = .serial
   ) throws -> Choice {
     try SmoothingInput.check(activations, named: "activations")
     let width = activations.count
@@ -87,8 +89,8 @@ public enum AWQ {
       }
     }
     guard let confirming, best.scale != ones else { return best }
-    best.errorBefore = try problem.error(ones, confirming)
-    best.error = try problem.error(best.scale, confirming)
+    best.errorBefore = try problem.error(ones) { try confirming($0, $1, ones) }
+    best.error = try problem.error(best.scale) { try confirming($0, $1, best.scale) }
     if best.error >= best.errorBefore {
       return Choice(scale: ones, ratio: 0, error: best.errorBefore, errorBefore: best.errorBefore)
     }
