@@ -141,7 +141,11 @@ let package = Package(
     tests("Checkpoints", ["Checkpoints", "Tensors", "JSONText"]),
     tests("Text", ["Text", "JSONText"]),
     tests("Weights", ["Weights", "Tensors", "LinearAlgebra", "Kernels"]),
-    tests("Artefacts", ["Artefacts", "Weights", "Checkpoints", "Tensors", "Digests", "JSONText"]),
+    tests(
+      "Artefacts",
+      [
+        "Artefacts", "Weights", "LinearAlgebra", "Checkpoints", "Tensors", "Digests", "JSONText",
+      ]),
     tests(
       "Models",
       [

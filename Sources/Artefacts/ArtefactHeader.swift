@@ -29,6 +29,9 @@ public struct ArtefactHeader: Sendable, Hashable {
   public var calibration: String?
   /// How a run of the model keeps keys and values of older tokens; nil: exactly.
   public var keyValueScheme: KeyValueScheme?
+  /// What was done to the model around its weights, JSON: `log`, and by `tensors` that are not the
+  /// source's any more what happened to them; nil when nothing was.
+  public var edits: String?
   public var seed: UInt64
   /// The numeric path that the values came by: BLAS core and version, kernel target.
   public var fingerprint: String
@@ -40,7 +43,7 @@ public struct ArtefactHeader: Sendable, Hashable {
     recipeName: String, recipe: String, recipeHash: String, sourceFormat: String,
     sourceMetadata: [String: String] = [:], sourceHashes: [String: String] = [:],
     calibrationHash: String? = nil, calibration: String? = nil,
-    keyValueScheme: KeyValueScheme? = nil, seed: UInt64, fingerprint: String
+    keyValueScheme: KeyValueScheme? = nil, edits: String? = nil, seed: UInt64, fingerprint: String
   ) {
     self.toolVersion = toolVersion
     self.configuration = configuration
@@ -54,8 +57,17 @@ public struct ArtefactHeader: Sendable, Hashable {
     self.calibrationHash = calibrationHash
     self.calibration = calibration
     self.keyValueScheme = keyValueScheme
+    self.edits = edits
     self.seed = seed
     self.fingerprint = fingerprint
+  }
+
+  /// The tensors that are not the source's any more.
+  public var editedTensors: Set<String> {
+    guard let edits, let object = (try? JSONParser.parse(edits))?["tensors"]?.object else {
+      return []
+    }
+    return Set(object.keys)
   }
 
   /// The root attributes that carry this header.
@@ -75,6 +87,7 @@ public struct ArtefactHeader: Sendable, Hashable {
     ]
     if let configuration { result["config"] = .string(configuration) }
     if let tuning { result["tuning"] = .string(tuning) }
+    if let edits { result["edits"] = .string(edits) }
     if let calibrationHash { result["calibration_sha256"] = .string(calibrationHash) }
     if let calibration { result["calibration"] = .string(calibration) }
     if let keyValueScheme { result["kv_cache"] = .string(keyValueScheme.headerText) }
@@ -115,7 +128,8 @@ public struct ArtefactHeader: Sendable, Hashable {
       sourceHashes: try Self.strings(try text("source_sha256"), "source_sha256", path),
       calibrationHash: attributes["calibration_sha256"]?.string,
       calibration: attributes["calibration"]?.string,
-      keyValueScheme: try KeyValueScheme(header: attributes["kv_cache"], path: path), seed: seed,
+      keyValueScheme: try KeyValueScheme(header: attributes["kv_cache"], path: path),
+      edits: attributes["edits"]?.string, seed: seed,
       fingerprint: try text("fingerprint"))
     tuning = attributes["tuning"]?.string
     for (name, value) in attributes where name.hasPrefix(ArtefactFormat.companionPrefix) {

@@ -69,7 +69,7 @@ enum ExitStatus: Int32 {
   private static func pipelineStatus(of error: PipelineError) -> ExitStatus {
     switch error {
     case .unmatchedSelectors, .strictGroup, .rankTooLarge, .tooManyOutliers, .patternDoesNotFit,
-      .notCalibratable, .lookedUp,
+      .notCalibratable, .lookedUp, .editNeedsStatistics,
       .outputExists, .outputIsModel, .unfinishedRun, .nothingToResume, .changedSinceJournal,
       .workFolderBusy, .tuning:
       .usage
@@ -77,7 +77,7 @@ enum ExitStatus: Int32 {
     case .interrupted: .stopped
     case .file, .notRunnable, .statisticsMissing,
       .statisticsWithoutGram, .damagedJournal,
-      .nonFinite, .stage, .shapeMismatch, .valuesDiffer, .tensorMissing:
+      .nonFinite, .stage, .editImpossible, .shapeMismatch, .valuesDiffer, .tensorMissing:
       .badInput
     }
   }

@@ -12,6 +12,8 @@ public enum Stage: Sendable, Hashable {
   case budget(BudgetOptions)
   case finetune(FinetuneOptions)
   case activations(ActivationOptions)
+  case rotate(RotateOptions)
+  case smooth(SmoothOptions)
 }
 
 extension Stage {
@@ -20,6 +22,8 @@ extension Stage {
     StageKind(wrap: Stage.narrow) {
       if case .narrow(let options) = $0 { options } else { nil }
     },
+    StageKind(wrap: Stage.rotate) { if case .rotate(let options) = $0 { options } else { nil } },
+    StageKind(wrap: Stage.smooth) { if case .smooth(let options) = $0 { options } else { nil } },
     StageKind(wrap: Stage.transform) {
       if case .transform(let options) = $0 { options } else { nil }
     },
@@ -42,6 +46,14 @@ extension Stage {
 
   /// The key that names the stage in a recipe: "quantize".
   public var key: String { kind.key }
+
+  /// Whether it changes the whole model before any weight is compressed.
+  public var isModelWide: Bool {
+    switch self {
+    case .narrow, .rotate, .smooth: true
+    default: false
+    }
+  }
 
   /// Where the stage stands in its file; `.none` when it was not read from one.
   public var position: SourcePosition { kind.position(self) }

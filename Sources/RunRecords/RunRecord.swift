@@ -21,6 +21,8 @@ public struct RunRecord: Sendable, Hashable {
   /// Peak resident memory of the process in bytes.
   public var peakResidentBytes: Int?
   public var warnings: [String]
+  /// What was done to the model around its weights, a sentence each.
+  public var edits: [String] = []
   public var tensors: [TensorRecord]
   public var totals: Totals
   /// What the compressed model still says, when a text was given.

@@ -99,6 +99,9 @@ extension InputTransform {
         }
         seen[target] = true
       }
+    case .hadamard(let transform):
+      // Signs and structure were checked when the transform was made.
+      try transform.signs.check(part: part + "/hadamard", types: [.i8], shape: [columns])
     }
   }
 }

@@ -145,4 +145,6 @@ public enum InputTransform: Sendable {
   case scale(Tensor)
   /// x[index[j]] becomes entry j; i32, a permutation.
   case permutation(Tensor)
+  /// x·Q, a randomized Hadamard rotation.
+  case hadamard(HadamardTransform)
 }

@@ -295,10 +295,17 @@ private struct PartReader {
       case "scale": transforms.append(.scale(try need("site/\(index)/scale").tensor))
       case "permutation":
         transforms.append(.permutation(try need("site/\(index)/permutation").tensor))
+      case "hadamard":
+        let part = try need("site/\(index)/hadamard")
+        transforms.append(
+          .hadamard(
+            try HadamardTransform(
+              signs: part.tensor, factor: int(part.attributes, Name.factor, part: part.path),
+              power: int(part.attributes, Name.power, part: part.path), part: part.path)))
       default:
         throw .attribute(
-          part: "site/\(index)", name: Name.transforms, expected: "scale or permutation",
-          found: kind)
+          part: "site/\(index)", name: Name.transforms,
+          expected: "scale, permutation or hadamard", found: kind)
       }
     }
     return Site(transforms: transforms, activations: activations)

@@ -30,7 +30,10 @@ extension CompressedWeight {
     }
     let transforms = site?.transforms ?? []
     for (index, transform) in transforms.enumerated() {
-      parts.append(.init(path: "site/\(index)/\(transform.kind)", tensor: transform.payload))
+      parts.append(
+        .init(
+          path: "site/\(index)/\(transform.kind)", tensor: transform.payload,
+          attributes: transform.attributes))
     }
     if !transforms.isEmpty { attributes[Name.transforms] = .strings(transforms.map(\.kind)) }
     attributes.merge(site?.activations?.attributes ?? [:]) { own, _ in own }
@@ -43,7 +46,8 @@ extension CompressedWeight {
   /// know.
   private var layoutVersion: Int {
     let bases = [base].compactMap { $0 } + lowRank.flatMap { [$0.b, $0.a] }
-    return bases.map(\.layoutVersion).max() ?? 1
+    let isTurned = site?.transforms.contains { if case .hadamard = $0 { true } else { false } }
+    return max(bases.map(\.layoutVersion).max() ?? 1, isTurned == true ? 2 : 1)
   }
 }
 
@@ -72,7 +76,17 @@ extension InputTransform {
     switch self {
     case .scale: "scale"
     case .permutation: "permutation"
+    case .hadamard: "hadamard"
     }
+  }
+
+  /// What the payload needs to be understood.
+  var attributes: [String: AttributeValue] {
+    guard case .hadamard(let transform) = self else { return [:] }
+    return [
+      EncodedWeight.Name.factor: .int(transform.rotation.structure.factor),
+      EncodedWeight.Name.power: .int(transform.rotation.structure.power),
+    ]
   }
 }
 

@@ -6,8 +6,9 @@ import Tensors
 /// `base/zeros` (table formats: `base/factors` instead), or `base/survivors` (with scales and zeros
 /// when they are codes) and one of `base/kept/bitmap`, `base/kept/patterns`, `base/kept/gaps` and
 /// `base/kept/counts`; `mask/bitmap`; `outliers/columns` and `outliers/values`; `low_rank/<n>/b/…`,
-/// `low_rank/<n>/a/…` (as the base) and `low_rank/<n>/sigma`; `site/<n>/scale` or
-/// `site/<n>/permutation`. What is not there does not exist; anything else is an error.
+/// `low_rank/<n>/a/…` (as the base) and `low_rank/<n>/sigma`; `site/<n>/scale`,
+/// `site/<n>/permutation` or `site/<n>/hadamard`. What is not there does not exist; anything else
+/// is an error.
 public struct EncodedWeight: Sendable {
   /// One tensor of the weight.
   public struct Part: Sendable {
@@ -51,6 +52,8 @@ public struct EncodedWeight: Sendable {
     static let sparsity = "sparsity"
     static let keep = "keep"
     static let of = "of"
+    static let factor = "factor"
+    static let power = "power"
     static let format = "format"
     static let exponent = "exponent"
     static let scaleFormat = "scale_format"

@@ -1,3 +1,4 @@
+import LinearAlgebra
 import Tensors
 
 @testable import Weights
@@ -41,6 +42,8 @@ enum SampleWeights {
           Tensor(
             dtype: .i32, shape: [columns],
             array: (0..<columns).map { Int32(($0 * 37 + 11) % columns) })),
+        .hadamard(
+          HadamardTransform(HadamardRotation(structure: .spanning(columns), seed: 4))),
       ], activations: .nvfp4)
   }
 

@@ -27,15 +27,22 @@ public enum CompressionRun {
   /// - Throws: `PipelineError`; after `.interrupted`, or a kill, the same call with
   ///   `target.resume` goes on and ends in the same bytes.
   public static func run(
-    _ plan: Plan, target: Target, identity tool: ToolIdentity,
+    _ given: Plan, target: Target, identity tool: ToolIdentity,
     interruption: Interruption = Interruption(),
     report: @escaping @Sendable (RunEvent) -> Void = { _ in }
   ) throws -> RunRecord {
     let clock = ContinuousClock.now
-    try checkTarget(plan, target)
+    try checkTarget(given, target)
     let folder = WorkFolder(output: target.output)
-    let identity = RunIdentity(plan: plan, tool: tool)
-    let (journal, finished) = try openJournal(plan, target, folder, identity)
+    let identity = RunIdentity(plan: given, tool: tool)
+    let (journal, finished) = try openJournal(given, target, folder, identity)
+    let plan: Plan
+    do {
+      plan = try Smoothing.applied(to: given)
+    } catch {
+      cleanUp(folder, after: error)
+      throw error
+    }
     let outcome: [FinishedTensor]
     do {
       outcome = try runJobs(
@@ -65,6 +72,7 @@ public enum CompressionRun {
     record.workers = plan.options.workers
     record.memoryLimit = plan.options.memoryLimit
     record.warnings = plan.warnings
+    record.edits = plan.editNotes
     record.tensors = outcome.map(\.record)
     for tensor in record.tensors { record.totals.add(tensor) }
     record.totals.fileBytes = try ReadOnlyFile(path: target.output).size
@@ -75,7 +83,7 @@ public enum CompressionRun {
 
   private static func checkTarget(_ plan: Plan, _ target: Target) throws {
     let output = URL(fileURLWithPath: target.output).resolvingSymlinksInPath().path
-    for file in Set(plan.source.tensors.compactMap(\.storage.file) + [plan.source.path])
+    for file in Set(plan.source.origin.tensors.compactMap(\.storage.file) + [plan.source.path])
     where URL(fileURLWithPath: file).resolvingSymlinksInPath().path == output {
       throw PipelineError.outputIsModel(target.output)
     }
@@ -109,7 +117,8 @@ public enum CompressionRun {
   /// others is there to go on with.
   private static func cleanUp(_ folder: WorkFolder, after error: any Error) {
     switch error {
-    case PipelineError.nonFinite, PipelineError.stage, ArchitectureError.notFinite:
+    case PipelineError.nonFinite, PipelineError.stage, PipelineError.editImpossible,
+      ArchitectureError.notFinite:
       folder.remove()
     default: break
     }
@@ -171,7 +180,8 @@ public enum CompressionRun {
       sourceMetadata: plan.source.metadata.strings, sourceHashes: hashes,
       calibrationHash: plan.calibration?.hash ?? plan.calibrationPlan?.text.hash,
       calibration: plan.calibration?.statistics.provenance ?? plan.calibrationPlan?.text.provenance,
-      keyValueScheme: plan.recipe.keyValueCache.map { KeyValueScheme($0) }, seed: plan.recipe.seed,
+      keyValueScheme: plan.recipe.keyValueCache.map { KeyValueScheme($0) },
+      edits: plan.editSummary, seed: plan.recipe.seed,
       fingerprint: tool.fingerprint)
   }
 }

@@ -1,3 +1,4 @@
+import Architectures
 import Checkpoints
 import Digests
 import Foundation
@@ -44,7 +45,7 @@ extension RunIdentity {
   ///
   /// Not of everything in a model's folder: the output and its work folder may lie there too.
   private static func stamp(of source: any TensorSource) -> String {
-    var files = Set(source.tensors.compactMap(\.storage.file))
+    var files = Set(source.origin.tensors.compactMap(\.storage.file))
     files.formUnion(source.metadata.companions.values)
     if FileIO.kind(of: source.path) == .file { files.insert(source.path) }
     var stamp = SHA256()

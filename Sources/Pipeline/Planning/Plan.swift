@@ -1,3 +1,4 @@
+import Architectures
 import Checkpoints
 import Recipes
 import Tensors
@@ -5,8 +6,9 @@ import Tensors
 /// Everything resolved: what happens to every tensor, what it will take, and nothing touched yet.
 public struct Plan: Sendable {
   public let recipe: Recipe
-  public let source: any TensorSource
-  public let tensors: [PlannedTensor]
+  /// The model; as its rotations leave it, where the recipe has any.
+  public internal(set) var source: any TensorSource
+  public internal(set) var tensors: [PlannedTensor]
   public internal(set) var forecast: Forecast
   public let warnings: [String]
   public let options: PlanOptions
@@ -14,6 +16,10 @@ public struct Plan: Sendable {
   public var calibration: CalibrationInput?
   /// How the run gathers statistics itself; nil when it needs none, or has them from a file.
   public var calibrationPlan: CalibrationPlan?
+  /// What was done to the model around its weights so far, in order.
+  public internal(set) var edits: [ModelEdit] = []
+  /// The smoothing that the run begins with; nil when there is none, or it is done.
+  public internal(set) var smoothing: SmoothOptions?
 }
 
 /// What a run may use.

@@ -18,7 +18,8 @@ enum StageForecast {
     var transform = 0
     for stage in compression.stages {
       switch stage {
-      case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme):
+      case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme),
+        .weightedRounding(let scheme):
         base.quantize(scheme)
       case .format(let format):
         base.store(format)
@@ -35,8 +36,8 @@ enum StageForecast {
         }
       case .outliers(let count, let type):
         outliers = count * (4 + rows * type.bytes)
-      case .channelScale:
-        transform = columns * 4
+      case .channelScale: transform += columns * 4
+      case .hadamard: transform += columns
       case .activations: break
       }
     }
@@ -98,7 +99,8 @@ enum StageForecast {
     let columns = Double(compression.view.columns)
     for stage in compression.stages {
       switch stage {
-      case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme):
+      case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme),
+        .weightedRounding(let scheme):
         let candidates: Double =
           if case .meanSquare(let steps, _) = scheme.clip { Double(steps) / 2 } else { 1 }
         seconds += rows * columns * 4 / 1.2e9 * candidates
@@ -117,7 +119,7 @@ enum StageForecast {
         default: break
         }
         if choice.isRefitting { seconds += 60 * rows * columns * columns / 20e9 }
-      case .outliers, .channelScale: seconds += rows * columns / 2e8
+      case .outliers, .channelScale, .hadamard: seconds += rows * columns / 2e8
       }
     }
     return seconds

@@ -1,3 +1,4 @@
+import Architectures
 import Checkpoints
 import Recipes
 import RunRecords
@@ -14,13 +15,15 @@ public enum Planner {
   ///   nothing, groups that the recipe insists on, ranks and patterns that do not fit, a memory
   ///   cap that a tensor's job cannot keep; and what reading the calibration text throws.
   public static func plan(
-    _ recipe: Recipe, for source: any TensorSource, options: PlanOptions,
-    calibration: CalibrationInput? = nil
+    _ recipe: Recipe, for model: any TensorSource, options: PlanOptions,
+    calibration given: CalibrationInput? = nil
   ) throws -> Plan {
     let recipe = try BudgetPass.expanded(
-      recipe, for: source, options: options, calibration: calibration)
-    let narrowing = try Narrowing(recipe, source: source, calibration: calibration)
-    let (source, calibration) = (narrowing.source, narrowing.calibration)
+      recipe, for: model, options: options, calibration: given)
+    let narrowing = try Narrowing(recipe, source: model, calibration: given)
+    let edits = try PlannedEdits(
+      recipe, source: narrowing.source, calibration: narrowing.calibration)
+    let (source, calibration) = (edits.source, edits.calibration)
     let names = source.tensors.map(\.name)
     let unmatched = recipe.unmatchedSelectors(names: names)
     guard unmatched.isEmpty else { throw PipelineError.unmatchedSelectors(unmatched) }
@@ -28,15 +31,18 @@ public enum Planner {
     let classifier = TensorClassifier(source)
     var decisions: [TensorDecision] = []
     for tensor in source.tensors {
-      decisions.append(try decide(tensor, classifier, recipe))
+      decisions.append(
+        try decide(tensor, classifier, recipe, before: edits.stages(of: tensor.name)))
     }
     try SparsityPass(source: source, calibration: calibration).settle(&decisions)
     for (index, tensor) in source.tensors.enumerated() {
-      let decision = decisions[index]
-      planned.append(forecast(tensor, decision, index: index, options))
+      planned.append(
+        forecast(
+          tensor, decisions[index], index: index, options,
+          scratch: (source as? TransformedSource)?.scratchBytes(of: tensor) ?? 0))
     }
     let isCalibrated =
-      narrowing.isApplied || planned.contains { $0.decision.isCalibrated }
+      narrowing.isApplied || edits.smoothing != nil || planned.contains { $0.decision.isCalibrated }
     var calibrationPlan: CalibrationPlan?
     if isCalibrated {
       if let calibration {
@@ -47,15 +53,19 @@ public enum Planner {
     }
     var plan = Plan(
       recipe: recipe, source: source, tensors: planned, forecast: Forecast(planned, options),
-      warnings: warnings(recipe, planned) + warnings(of: source), options: options,
-      calibration: isCalibrated ? calibration : nil, calibrationPlan: calibrationPlan)
+      warnings: warnings(recipe, planned) + warnings(of: source) + edits.warnings,
+      options: options, calibration: isCalibrated ? calibration : nil,
+      calibrationPlan: calibrationPlan)
+    plan.edits = edits.rotation.map { [$0] } ?? []
+    plan.smoothing = edits.smoothing
     try plan.addMemory()
     return plan
   }
 
   /// What happens to one tensor.
   static func decide(
-    _ tensor: TensorDescription, _ classifier: TensorClassifier, _ recipe: Recipe
+    _ tensor: TensorDescription, _ classifier: TensorClassifier, _ recipe: Recipe,
+    before edits: [ResolvedStage] = []
   ) throws(PipelineError) -> TensorDecision {
     // A tensor whose bytes are another's is stored once, as the first of them: ties come free.
     if let first = tensor.sharesStorageWith { return .tied(to: first) }
@@ -81,6 +91,7 @@ public enum Planner {
       return .leave(isSkipped ? .skippedByOverride : .noStages)
     }
     var compression = try StageResolver.resolve(stages, view: view, tensor: tensor.name, recipe)
+    compression.stages.insert(contentsOf: edits, at: 0)
     if classifier.isLookedUp(tensor, kind) {
       try compression.uncalibrate(tensor: tensor.name)
     }
@@ -96,7 +107,8 @@ public enum Planner {
   }
 
   private static func forecast(
-    _ tensor: TensorDescription, _ decision: TensorDecision, index: Int, _ options: PlanOptions
+    _ tensor: TensorDescription, _ decision: TensorDecision, index: Int, _ options: PlanOptions,
+    scratch: Int
   ) -> PlannedTensor {
     let stored: Int
     let peak: Int
@@ -114,8 +126,8 @@ public enum Planner {
       seconds = StageForecast.seconds(of: tensor, compression, hashing: options.hashing)
     }
     return PlannedTensor(
-      index: index, tensor: tensor, decision: decision, storedBytes: stored, peakBytes: peak,
-      seconds: seconds)
+      index: index, tensor: tensor, decision: decision, storedBytes: stored,
+      peakBytes: peak + scratch, seconds: seconds)
   }
 
   private static func warnings(of source: any TensorSource) -> [String] {

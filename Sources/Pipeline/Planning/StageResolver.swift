@@ -1,3 +1,4 @@
+import LinearAlgebra
 import Pruning
 import Quantization
 import Recipes
@@ -41,7 +42,14 @@ enum StageResolver {
           file: recipe.file, tensor: tensor,
           reason: "'budget' stands among the recipe's stages, not in an override")
       case .transform(let options):
-        resolved.append(.channelScale(alpha: options.alpha))
+        switch options.method {
+        case .channelScale: resolved.append(.channelScale(.columns(alpha: options.alpha)))
+        case .hadamard:
+          resolved.append(
+            .hadamard(
+              HadamardRotation(structure: .spanning(view.columns), seed: recipe.seed)))
+        }
+      case .rotate, .smooth: break
       case .finetune:
         // Of the finished artefact, not of one weight (`TuningStage`).
         continue
@@ -83,9 +91,11 @@ enum StageResolver {
       let scheme = try IntegerScheme(
         bits: options.bits, symmetric: options.symmetric, granularity: granularity,
         scaleType: options.scales.dtype,
-        clip: options.clip == .mse ? .meanSquare() : .none)
+        clip: options.clip == .none ? .none : .meanSquare())
       switch options.method {
-      case .rtn: return options.refit == true ? .refitted(scheme) : .quantize(scheme)
+      case .rtn:
+        if options.clip == .output { return .weightedRounding(scheme) }
+        return options.refit == true ? .refitted(scheme) : .quantize(scheme)
       case .gptq: return .gptq(scheme, GPTQOptions(options))
       }
     } catch {

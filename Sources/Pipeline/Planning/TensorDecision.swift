@@ -1,3 +1,4 @@
+import LinearAlgebra
 import LowRank
 import Quantization
 import Tensors
@@ -72,14 +73,17 @@ public enum ResolvedStage: Sendable, Hashable {
   case prune(PruneChoice)
   case lowRank(LowRankChoice)
   case outliers(count: Int, valueType: DType)
-  case channelScale(alpha: Double)
+  /// Rounded to nearest on ranges chosen for the layer's output; calibrated.
+  case weightedRounding(IntegerScheme)
+  case channelScale(ScaleOrigin)
+  case hadamard(HadamardRotation)
   /// With one range for the whole tensor calibrated: the range comes from the statistics.
   case activations(ActivationScheme)
 
   /// Whether the stage needs the statistics of the weight's input.
   var isCalibrated: Bool {
     switch self {
-    case .gptq, .refitted: true
+    case .gptq, .refitted, .weightedRounding: true
     case .prune(let choice): choice.isCalibrated
     case .lowRank(let choice): choice.isCalibrated
     case .activations(let scheme): scheme.granularity == .tensor(maximum: nil)
@@ -87,11 +91,22 @@ public enum ResolvedStage: Sendable, Hashable {
     }
   }
 
+  /// Where the scale of a weight's inputs comes from.
+  public enum ScaleOrigin: Sendable, Hashable {
+    /// The weight's own columns.
+    case columns(alpha: Double)
+    /// The model's smoothing, which is computed when the run starts.
+    case smoothing
+    /// The same, computed.
+    case given([Float])
+  }
+
   /// The stage that does the same without statistics, if there is one: a table's rows are looked
   /// up, not multiplied, and each of its values counts alike.
   var uncalibrated: ResolvedStage? {
     switch self {
-    case .gptq(let scheme, _), .refitted(let scheme): .quantize(scheme)
+    case .gptq(let scheme, _), .refitted(let scheme), .weightedRounding(let scheme):
+      .quantize(scheme)
     default: isCalibrated ? nil : self
     }
   }
@@ -121,7 +136,8 @@ extension ResolvedStage: CustomStringConvertible {
   /// What the stage makes of a weight, as a short type: "int4 g128".
   public var description: String {
     switch self {
-    case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme):
+    case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme),
+      .weightedRounding(let scheme):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
     case .prune(let choice): choice.description
     case .format(let format): format.description
@@ -129,6 +145,7 @@ extension ResolvedStage: CustomStringConvertible {
     case .outliers(let count, let type): "\(count) columns \(type.rawValue)"
     case .channelScale: "scaled"
     case .activations(let scheme): "inputs \(scheme.name)"
+    case .hadamard: "rotated"
     }
   }
 }

@@ -16,7 +16,7 @@ extension TensorDecision.Compression {
       switch stage {
       case .prune, .outliers, .activations: true
       case .lowRank(let choice): choice.role == .repair
-      case .quantize, .format, .gptq, .refitted, .channelScale: false
+      case .quantize, .format, .gptq, .refitted, .weightedRounding, .channelScale, .hadamard: false
       }
     }
     return keepsValues ? source : nil
@@ -75,9 +75,13 @@ enum StageRunner {
           tensor: tensor, statistics: statistics, pool: pool, notes: &notes)
       case .outliers(let count, let type):
         weight = try ColumnOutliers.extract(weight, count: count, valueType: type)
-      case .channelScale(let alpha):
-        let scale = ChannelScaling.scale(of: original, alpha: Float(alpha))
-        weight = try ChannelScaling.apply(weight, scale: scale)
+      case .weightedRounding(let scheme):
+        weight = try WeightedRounding.quantize(
+          weight, gram: gram(weight, statistics), scheme: scheme, pool: pool)
+      case .channelScale(let origin):
+        weight = try ChannelScaling.apply(weight, scale: scale(origin, of: original))
+      case .hadamard(let rotation):
+        weight = try InputRotation.apply(weight, rotation)
       case .activations(let scheme):
         weight = try activations(weight, scheme, statistics: statistics, notes: &notes)
       }

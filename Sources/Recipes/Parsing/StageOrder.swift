@@ -3,12 +3,26 @@ enum StageOrder {
   static func check(_ stages: [Stage], _ sink: inout DiagnosticSink) {
     var quantized = false
     var rounded = false
+    var weightStage: Stage?
+    var isSmoothed = false
     for (index, stage) in stages.enumerated() {
+      if !stage.isModelWide {
+        weightStage = weightStage ?? stage
+      } else if let weightStage {
+        sink.error(
+          at: stage.position,
+          "'\(stage.key)' changes the whole model; move it before '\(weightStage.key)'")
+      }
       switch stage {
       case .narrow where index > 0:
         sink.error(
           at: stage.position,
           "'narrow' changes the shapes that the other stages work on; put it first")
+      case .smooth: isSmoothed = true
+      case .rotate(let options) where isSmoothed && options.residual:
+        sink.error(
+          at: stage.position,
+          "'rotate' after 'smooth' folds the scales back into the weights; move it before")
       case .quantize: quantized = true
       case .budget where stages.count > 1:
         sink.error(

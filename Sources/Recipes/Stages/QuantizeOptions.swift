@@ -23,6 +23,8 @@ public struct QuantizeOptions: Sendable, Hashable {
   public enum Clip: String, Sendable, Hashable, CaseIterable {
     /// The range that minimises the squared error.
     case mse
+    /// The range that minimises the group's part of the layer's output error; needs statistics.
+    case output
     /// The range that holds every value.
     case none
   }
@@ -141,7 +143,10 @@ extension QuantizeOptions: StageOptions {
       "Whether the grid is centred on zero; otherwise each group stores a zero point."),
     .optional(
       "clip", \.clip, .choice(),
-      "The range of a group: `mse` searches the least squared error, `none` holds every value."),
+      """
+      The range of a group: `mse` searches the least squared error, `none` holds every value; \
+      `output` (with `rtn`) searches the least error of the layer's output and needs statistics.
+      """),
     .optional(
       "scales", \.scales, .choice(),
       """
