@@ -71,8 +71,7 @@ public enum GPTQ {
     let order = SweepOrder(gram.diagonal, scheme: scheme, order: options.order)
     let factor: CholeskyResult<S>
     do {
-      factor = try Cholesky.inverseUpperFactor(
-        gram.normalized(in: order.columns), damping: options.damping)
+      factor = try gram.factor(reversed: order.columns, damping: options.damping, pool: pool)
     } catch { throw .linearAlgebra(error) }
     report.attempts = factor.attempts
     report.dampingUsed = factor.dampingUsed
