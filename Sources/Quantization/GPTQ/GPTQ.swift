@@ -54,13 +54,41 @@ public enum GPTQ {
       : try sweep(
         target, gramMatrix, weight.mask, scheme, options, pool, in: Double.self, &report)
     result.base = .integer(base)
+    guard options.refit || options.rounding == .learned else { return (result, report) }
+    let normalized = NormalizedGram(gramMatrix.matrix, mean: gramMatrix.mean)
     if options.refit {
-      let refitted = try ScaleRefit.refit(
-        result, target: target, gram: gramMatrix.matrix, before: report.sweepError, pool: pool)
+      let refitted = ScaleRefit.refit(
+        result, target: target, gram: normalized, before: report.sweepError, pool: pool)
       result = refitted.weight
       report.refit = refitted.report
     }
+    if options.rounding == .learned {
+      result = learn(result, target, normalized, options, pool, &report)
+    }
     return (result, report)
+  }
+
+  /// Codes and scales in turn, until a round gains next to nothing.
+  private static func learn(
+    _ weight: CompressedWeight, _ target: Matrix<Float>, _ gram: NormalizedGram,
+    _ options: GPTQOptions, _ pool: WorkerPool, _ report: inout GPTQReport
+  ) -> CompressedWeight {
+    var result = weight
+    for _ in 0..<options.rounds {
+      let descent = CodeDescent.descend(result, target: target, gram: gram, passes: 4, pool: pool)
+      result = descent.weight
+      report.descents.append(descent.report)
+      var after = descent.report.after
+      if options.refit {
+        let refitted = ScaleRefit.refit(
+          result, target: target, gram: gram, before: after, pool: pool)
+        result = refitted.weight
+        report.refit = refitted.report
+        after = refitted.report.after
+      }
+      if after > 0.999 * descent.report.before { break }
+    }
+    return result
   }
 
   /// Factor and sweep in one precision.

@@ -15,6 +15,8 @@ public struct GPTQReport: Sendable, Hashable {
   public var sweepError = 0.0
   /// What the refit of the scales did; nil when it was not asked for.
   public var refit: ScaleRefit.Report?
+  /// What every round of the descent did; empty without it.
+  public var descents: [CodeDescent.Report] = []
   /// Whether the statistics say nothing (a Gram matrix of zeros), so that codes were rounded to
   /// the nearest instead.
   public var isUninformed = false
@@ -22,5 +24,7 @@ public struct GPTQReport: Sendable, Hashable {
   public var warnings: [String] = []
 
   /// tr(D·H·Dᵀ) at the end.
-  public var weightedError: Double { refit?.after ?? sweepError }
+  public var weightedError: Double {
+    min(refit?.after ?? sweepError, descents.last?.after ?? .infinity)
+  }
 }
