@@ -137,7 +137,10 @@ let package = Package(
       ]),
     tests(
       "Methods",
-      ["Quantization", "Pruning", "LowRank", "Weights", "Tensors", "LinearAlgebra", "Checkpoints"]),
+      [
+        "Quantization", "Pruning", "LowRank", "Weights", "Tensors", "LinearAlgebra", "Checkpoints",
+        "Kernels",
+      ]),
     tests(
       "Evaluation",
       [

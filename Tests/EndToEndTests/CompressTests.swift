@@ -19,7 +19,8 @@ import Testing
 
   /// The option that a calibrated recipe needs, with statistics gathered for it.
   static func statistics(for recipe: String, in folder: String) throws -> [String] {
-    guard recipe.hasSuffix("-gptq") else { return [] }
+    let text = try String(contentsOfFile: Self.recipe(recipe), encoding: .utf8)
+    guard text.contains("needs --statistics") else { return [] }
     let path = folder + "/statistics.h5"
     let run = try Program.run([
       "calibrate", "--model", model, "--output", path, "--sequences", "16", "--length", "64",

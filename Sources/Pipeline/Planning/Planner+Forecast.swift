@@ -17,8 +17,11 @@ enum StageForecast {
     var transform = 0
     for stage in compression.stages {
       switch stage {
-      case .quantize(let scheme), .gptq(let scheme, _):
+      case .quantize(let scheme):
         base = quantizedBytes(rows: rows, columns: columns, scheme)
+      case .gptq(let scheme, let options):
+        base = quantizedBytes(rows: rows, columns: columns, scheme)
+        if options.weakColumns > 0 { outliers = options.weakColumns * (4 + rows * 2) }
       case .format(let format):
         base = format.storedBytes(rows: rows, columns: columns)
       case .prune:
@@ -30,7 +33,7 @@ enum StageForecast {
           base = rows * columns * 4
           mask = 0
         }
-      case .outliers(let count, let type):
+      case .outliers(let count, let type), .activationOutliers(let count, let type):
         outliers = count * (4 + rows * type.bytes)
       case .channelScale:
         transform = columns * 4
@@ -113,7 +116,8 @@ enum StageForecast {
         }
       case .format: seconds += rows * columns * 4 / 1e8
       case .lowRank: seconds += 16 * rows * columns * min(rows, columns) / 40e9
-      case .prune, .outliers, .channelScale: seconds += rows * columns / 2e8
+      case .prune, .outliers, .activationOutliers, .channelScale:
+        seconds += rows * columns / 2e8
       }
     }
     return seconds

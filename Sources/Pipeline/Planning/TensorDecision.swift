@@ -53,10 +53,17 @@ public enum ResolvedStage: Sendable, Hashable {
   case prune(PrunePattern)
   case lowRank(of: LowRankSubject, rank: Int, factorType: DType)
   case outliers(count: Int, valueType: DType)
+  /// Calibrated: the columns that the largest inputs meet.
+  case activationOutliers(count: Int, valueType: DType)
   case channelScale(alpha: Double)
 
   /// Whether the stage needs the statistics of the weight's input.
-  var isCalibrated: Bool { if case .gptq = self { true } else { false } }
+  var isCalibrated: Bool {
+    switch self {
+    case .gptq, .activationOutliers: true
+    default: false
+    }
+  }
 
   /// Which entries a pruning stage removes.
   public enum PrunePattern: Sendable, Hashable {
@@ -104,7 +111,8 @@ extension ResolvedStage: CustomStringConvertible {
     case .prune(.keeping(let kept, let of)): "\(kept):\(of)"
     case .lowRank(let subject, let rank, let type):
       (subject == .error ? "+r\(rank)" : "svd r\(rank)") + " \(type.rawValue)"
-    case .outliers(let count, let type): "\(count) columns \(type.rawValue)"
+    case .outliers(let count, let type), .activationOutliers(let count, let type):
+      "\(count) columns \(type.rawValue)"
     case .channelScale: "scaled"
     }
   }

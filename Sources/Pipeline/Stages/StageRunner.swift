@@ -13,7 +13,7 @@ extension TensorDecision.Compression {
     guard source == .f16 || source == .bf16 else { return nil }
     let keepsValues = stages.allSatisfy { stage in
       switch stage {
-      case .prune, .outliers, .lowRank(of: .error, _, _): true
+      case .prune, .outliers, .activationOutliers, .lowRank(of: .error, _, _): true
       case .quantize, .format, .gptq, .lowRank, .channelScale: false
       }
     }
@@ -69,6 +69,16 @@ enum StageRunner {
         weight = try PlainSVD.repair(weight, original: original, rank: rank, factorType: type)
       case .outliers(let count, let type):
         weight = try ColumnOutliers.extract(weight, count: count, valueType: type)
+      case .activationOutliers(let count, let type):
+        guard let statistics else {
+          throw QuantizationError.statisticsMismatch(
+            rows: weight.rows, columns: weight.columns, gram: [0, 0])
+        }
+        let loudest = statistics.maxima.indices.sorted {
+          (-statistics.maxima[$0], $0) < (-statistics.maxima[$1], $1)
+        }
+        weight = try ColumnOutliers.extract(
+          weight, columns: Array(loudest.prefix(count)), valueType: type)
       case .channelScale(let alpha):
         let scale = ChannelScaling.scale(of: original, alpha: Float(alpha))
         weight = try ChannelScaling.apply(weight, scale: scale)

@@ -22,8 +22,8 @@ public enum CodeDescent {
 
   /// The weight with its codes moved to where the weighted error is less.
   ///
-  /// (1) Scales and zero points are untouched; (2) no row ends worse; (3) masked entries stay zero;
-  /// (4) inputs with no energy keep their codes; (5) the same bits with any number of workers.
+  /// (1) Scales and zero points are untouched; (2) no row ends worse; (3) masked entries and the
+  /// columns of outliers stay as they are; (4) inputs with no energy keep their codes; (5) the same bits with any number of workers.
   ///
   /// - Parameters:
   ///   - target: what the base ⊙ mask should stand for, out × in.
@@ -48,7 +48,8 @@ public enum CodeDescent {
     let tile = Sweep<Float>.tileRows(rows: rows) / 2
     let bytes = PackedCodes.bytes(count: base.columns, bits: base.grid.bits)
     let job = DescentJob(
-      base: base, mask: weight.mask, target: target, gram: gram.values, passes: passes)
+      base: base, mask: weight.mask, frozen: Set(weight.outliers?.columnNumbers ?? []),
+      target: target, gram: gram.values, passes: passes)
     var packed = base.codes.bytes.array(of: UInt8.self)
     let tiles = packed.withUnsafeMutableBufferPointer { buffer -> [DescentTile.Outcome] in
       // Tiles write to rows of their own.

@@ -7,6 +7,8 @@ import Weights
 struct DescentJob: Sendable {
   let base: IntegerBase
   let mask: Mask?
+  /// Columns whose codes stay.
+  let frozen: Set<Int>
   let target: Matrix<Float>
   let gram: Matrix<Float>
   let passes: Int
@@ -20,9 +22,13 @@ struct DescentJob: Sendable {
   let ranges: [(range: Range<Int>, offset: Int)]
   let blocks: [Float]
 
-  init(base: IntegerBase, mask: Mask?, target: Matrix<Float>, gram: Matrix<Float>, passes: Int) {
+  init(
+    base: IntegerBase, mask: Mask?, frozen: Set<Int>, target: Matrix<Float>, gram: Matrix<Float>,
+    passes: Int
+  ) {
     self.base = base
     self.mask = mask
+    self.frozen = frozen
     self.target = target
     self.gram = gram
     self.passes = passes
@@ -100,17 +106,18 @@ final class DescentTile {
       }
     }
     differences = targets
-    if job.mask != nil { kept = Array(repeating: 0, count: columns * stride) }
+    let isPartial = job.mask != nil || !job.frozen.isEmpty
+    if isPartial { kept = Array(repeating: 0, count: columns * stride) }
     for (index, row) in rows.enumerated() {
       for (column, code) in job.base.unpackedCodes(row: row).enumerated() {
         let place = column * stride + index
         let grid = column / job.group * stride + index
         codes[place] = code
-        if let mask = job.mask {
-          guard mask.isKept(row, column) else { continue }
-          kept[place] = 1
+        let counts = job.mask?.isKept(row, column) ?? true
+        if counts {
+          differences[place] = targets[place] - (Float(code) - zeros[grid]) * scales[grid]
         }
-        differences[place] = targets[place] - (Float(code) - zeros[grid]) * scales[grid]
+        if isPartial, counts, !job.frozen.contains(column) { kept[place] = 1 }
       }
     }
   }

@@ -38,10 +38,14 @@ public struct GPTQOptions: Sendable, Hashable {
   public var rounding: Rounding
   /// Rounds of `learned`: each visits every code, and fits the scales again.
   public var rounds: Int
+  /// Inputs kept in f16, those whose rounding would cost most (OWQ); with `order: .activation`
+  /// only.
+  public var weakColumns: Int
 
   public init(
     damping: Double = 0.01, order: Order = .activation, refit: Bool = true, block: Int = 128,
-    precision: Precision = .automatic, rounding: Rounding = .sweep, rounds: Int = 4
+    precision: Precision = .automatic, rounding: Rounding = .sweep, rounds: Int = 4,
+    weakColumns: Int = 0
   ) {
     self.damping = damping
     self.order = order
@@ -50,6 +54,7 @@ public struct GPTQOptions: Sendable, Hashable {
     self.precision = precision
     self.rounding = rounding
     self.rounds = rounds
+    self.weakColumns = weakColumns
   }
 
   var usesSingle: Bool {

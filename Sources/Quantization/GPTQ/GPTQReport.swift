@@ -8,6 +8,8 @@ public struct GPTQReport: Sendable, Hashable {
   public var dampingUsed = 0.0
   /// Inputs that calibration never saw; their weights are stored as zeros.
   public var deadColumns: [Int] = []
+  /// Inputs that OWQ keeps in f16, ascending.
+  public var weakColumns: [Int] = []
   /// tr(D·H'·Dᵀ) with D what the sweep changed and H' the damped Gram matrix, by the sweep's own
   /// sum of squared errors over squared pivots.
   public var dampedError = 0.0

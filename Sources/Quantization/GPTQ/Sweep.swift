@@ -28,7 +28,8 @@ struct Sweep<S: SweepScalar>: Sendable {
   let fixed: FixedGrids?
 
   init(
-    target: Matrix<Float>, mask: Mask?, scheme: IntegerScheme, order: SweepOrder,
+    target: Matrix<Float>, gridTarget: Matrix<Float>, mask: Mask?, scheme: IntegerScheme,
+    order: SweepOrder,
     factor: Matrix<S>, block: Int, pool: WorkerPool
   ) throws(QuantizationError) {
     self.target = target
@@ -43,7 +44,8 @@ struct Sweep<S: SweepScalar>: Sendable {
     func mirrored(_ part: Range<Int>) -> Range<Int> {
       width - part.upperBound..<width - part.lowerBound
     }
-    spans = order.spans(width: width, length: min(block, ColumnRun<S>.limit)).map { span in
+    spans = order.spans(width: width - order.free, length: min(block, ColumnRun<S>.limit)).map {
+      span in
       SweepOrder.Span(
         range: mirrored(span.range),
         panels: span.panels.map {
@@ -60,7 +62,7 @@ struct Sweep<S: SweepScalar>: Sendable {
     packedFactor = packed
     fixed =
       order.isStatic
-      ? try FixedGrids(target, mask: mask, scheme: scheme, pool: pool) : nil
+      ? try FixedGrids(gridTarget, mask: mask, scheme: scheme, pool: pool) : nil
   }
 
   /// Rows of a tile, a function of the extents alone: enough for a product's kernels, few enough
@@ -102,6 +104,8 @@ struct Sweep<S: SweepScalar>: Sendable {
     let loss: Double
     /// ‖target − result‖².
     let squaredError: Double
+    /// The columns that were not rounded, in the order's end's own order; nil for none.
+    let free: Matrix<Float>?
   }
 
   func run(pool: WorkerPool) throws(QuantizationError) -> Outcome {
@@ -138,14 +142,19 @@ struct Sweep<S: SweepScalar>: Sendable {
         zeros: scheme.symmetric
           ? nil : Tensor(dtype: .u8, shape: [rows, zeroBytes], array: tiles.flatMap(\.zeros)))
     }
+    let free =
+      order.free == 0
+      ? nil : Matrix(rows: rows, columns: order.free, values: tiles.flatMap(\.free))
     return Outcome(
       base: base, loss: tiles.reduce(0) { $0 + $1.loss },
-      squaredError: tiles.reduce(0) { $0 + $1.squaredError })
+      squaredError: tiles.reduce(0) { $0 + $1.squaredError }, free: free)
   }
 }
 
 /// What one tile of rows gave: scales and packed zero points by rows.
 struct TileOutcome: Sendable {
+  /// Rows of the columns that were not rounded.
+  var free: [Float] = []
   var scales: [Float] = []
   var zeros: [UInt8] = []
   var loss = 0.0

@@ -8,8 +8,10 @@ struct SweepOrder: Sendable {
   let isStatic: Bool
   /// Inputs that share a scale; the width for scales per channel or tensor.
   let group: Int
+  /// How many of the last positions are not rounded.
+  let free: Int
 
-  init(_ diagonal: [Double], scheme: IntegerScheme, order: GPTQOptions.Order) {
+  init(_ diagonal: [Double], scheme: IntegerScheme, order: GPTQOptions.Order, free: [Int] = []) {
     let count = diagonal.count
     let group = scheme.grid.reach(columns: count)
     // Sorting is not promised to be stable: equal inputs go by their number.
@@ -17,11 +19,13 @@ struct SweepOrder: Sendable {
       diagonal[left] == diagonal[right] ? left < right : diagonal[left] > diagonal[right]
     }
     self.group = group
+    self.free = free.count
     switch order {
     case .none:
       columns = Array(0..<count)
     case .activation:
-      columns = (0..<count).sorted(by: louder)
+      let isFree = Set(free)
+      columns = (0..<count).filter { !isFree.contains($0) }.sorted(by: louder) + free
     case .groups:
       let inside = stride(from: 0, to: count, by: group).map {
         Array($0..<min($0 + group, count)).sorted(by: louder)

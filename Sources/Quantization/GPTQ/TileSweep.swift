@@ -52,7 +52,9 @@ final class TileSweep<S: SweepScalar> {
     codes = Array(repeating: 0, count: columns * stride)
     scales = Array(repeating: 1, count: groups * stride)
     zeros = Array(repeating: 0, count: groups * stride)
-    sums = Array(repeating: 0, count: (sweep.spans.map(\.range.count).max() ?? 0) * stride)
+    sums = Array(
+      repeating: 0, count: max(sweep.spans.map(\.range.count).max() ?? 0, sweep.order.free) * stride
+    )
     kept = []
     if let mask = sweep.mask {
       kept = Array(repeating: 0, count: columns * stride)
@@ -87,7 +89,50 @@ final class TileSweep<S: SweepScalar> {
         }
       }
     }
-    return assembled(packed)
+    let free = settleFree()
+    var outcome = assembled(packed)
+    outcome.free = free
+    return outcome
+  }
+
+  /// The columns that are not rounded, as all others have updated them; rows × columns.
+  private func settleFree() -> [Float] {
+    let count = sweep.order.free
+    guard count > 0 else { return [] }
+    span = 0..<count
+    collect(span, from: count..<columns, adding: false)
+    solve(span, sums)
+    var result = [Float](repeating: 0, count: rows.count * count)
+    for position in 0..<count {
+      let column = sweep.columnOrder[position]
+      let grid = Int(sweep.gridIndex[position])
+      for row in 0..<rows.count {
+        let update = panelValues[position * stride + row]
+        squaredError += Double(update) * Double(update)
+        codes[column * stride + row] = S.byte(zeros[grid * stride + row])
+        // Positions run backwards.
+        result[row * count + count - 1 - position] = Float(
+          targets[position * stride + row] + update)
+      }
+    }
+    return result
+  }
+
+  /// panelValues ← L⁻ᵀ of a panel · its sums.
+  private func solve(_ panel: Range<Int>, _ from: [S]) {
+    let place = (panel.lowerBound - span.lowerBound) * stride
+    panelValues = Array(from[place..<place + panel.count * stride])
+    guard panel.upperBound < columns, stride > 0 else { return }
+    let (stride, columns) = (stride, columns)
+    panelValues.withUnsafeMutableBufferPointer { values in
+      sweep.factor.values.withUnsafeBufferPointer { factor in
+        guard let x = values.baseAddress, let l = factor.baseAddress else { return }
+        BLAS.trsm(
+          m: panel.count, n: stride, alpha: 1, a: l + panel.lowerBound * (columns + 1),
+          lda: columns, triangle: .lower, transposeA: true, triangleOnLeft: true, b: x,
+          ldb: stride)
+      }
+    }
   }
 
   /// sums[range] ← (sums[range] +) L[done, range]ᵀ · differences[done].
@@ -116,20 +161,8 @@ final class TileSweep<S: SweepScalar> {
   /// Fits the grids of a group that begins here, on its weights as the columns done have updated
   /// them: w + L⁻ᵀ · sums.
   private func fitGrids(_ panel: Range<Int>) throws(QuantizationError) {
-    let (stride, columns, count) = (stride, columns, rows.count)
-    let place = (panel.lowerBound - span.lowerBound) * stride
-    panelValues = Array(sums[place..<place + panel.count * stride])
-    if panel.upperBound < columns {
-      panelValues.withUnsafeMutableBufferPointer { values in
-        sweep.factor.values.withUnsafeBufferPointer { factor in
-          guard let x = values.baseAddress, let l = factor.baseAddress else { return }
-          BLAS.trsm(
-            m: panel.count, n: stride, alpha: 1, a: l + panel.lowerBound * (columns + 1),
-            lda: columns, triangle: .lower, transposeA: true, triangleOnLeft: true, b: x,
-            ldb: stride)
-        }
-      }
-    }
+    let count = rows.count
+    solve(panel, sums)
     var values = [Float](repeating: 0, count: count * panel.count)
     for (offset, position) in panel.reversed().enumerated() {
       for row in 0..<count {
