@@ -68,7 +68,7 @@ let package = Package(
       ["Tensors", "Kernels", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Digests"]),
 
     // MARK: Floor 5: the methods
-    room("Quantization", ["Tensors", "LinearAlgebra", "Weights"]),
+    room("Quantization", ["Tensors", "LinearAlgebra", "Kernels", "Weights"]),
     room("Pruning", ["Tensors", "LinearAlgebra", "Weights"]),
     room("LowRank", ["Tensors", "LinearAlgebra", "Weights"]),
     room("Allocation", []),
@@ -156,7 +156,7 @@ let package = Package(
       "Methods",
       [
         "Quantization", "Pruning", "LowRank", "Allocation", "Weights", "Tensors", "LinearAlgebra",
-        "Checkpoints",
+        "Checkpoints", "Kernels",
       ]),
     tests("Allocation", ["Allocation"]),
     tests(

@@ -18,9 +18,11 @@ enum StageForecast {
     var transform = 0
     for stage in compression.stages {
       switch stage {
-      case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme),
-        .weightedRounding(let scheme):
+      case .quantize(let scheme), .refitted(let scheme), .weightedRounding(let scheme):
         base.quantize(scheme)
+      case .gptq(let scheme, let options):
+        base.quantize(scheme)
+        if options.weakColumns > 0 { outliers = options.weakColumns * (4 + rows * 2) }
       case .format(let format):
         base.store(format)
       case .prune(let choice):
@@ -34,7 +36,7 @@ enum StageForecast {
           base = BaseForecast(
             rows: rows, columns: columns, survivorBits: choice.role == .replace ? 0 : 32)
         }
-      case .outliers(let count, let type):
+      case .outliers(let count, let type), .activationOutliers(let count, let type):
         outliers = count * (4 + rows * type.bytes)
       case .channelScale: transform += columns * 4
       case .hadamard: transform += columns
@@ -119,7 +121,8 @@ enum StageForecast {
         default: break
         }
         if choice.isRefitting { seconds += 60 * rows * columns * columns / 20e9 }
-      case .outliers, .channelScale, .hadamard: seconds += rows * columns / 2e8
+      case .outliers, .activationOutliers, .channelScale, .hadamard:
+        seconds += rows * columns / 2e8
       }
     }
     return seconds

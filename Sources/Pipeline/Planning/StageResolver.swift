@@ -36,6 +36,13 @@ enum StageResolver {
       case .lowRank(let options):
         resolved.append(.lowRank(try lowRank(options, view, tensor, recipe)))
       case .outliers(let options):
+        if options.method == .activations,
+          stages.prefix(while: { $0 != stage }).contains(where: \.isTransform)
+        {
+          throw .stage(
+            file: recipe.file, tensor: tensor,
+            reason: "outliers by 'activations' must come before 'transform'")
+        }
         resolved.append(try outliers(options, view, tensor))
       case .budget:
         throw .stage(
@@ -96,7 +103,13 @@ enum StageResolver {
       case .rtn:
         if options.clip == .output { return .weightedRounding(scheme) }
         return options.refit == true ? .refitted(scheme) : .quantize(scheme)
-      case .gptq: return .gptq(scheme, GPTQOptions(options))
+      case .gptq:
+        var choices = GPTQOptions(options)
+        if let share = options.weakColumns {
+          choices.weakColumns = min(
+            max(1, Int((share * Double(view.columns)).rounded())), max(view.columns - 1, 0))
+        }
+        return .gptq(scheme, choices)
       }
     } catch {
       throw .stage(file: recipe.file, tensor: tensor, reason: "\(error)")
@@ -176,8 +189,14 @@ enum StageResolver {
     guard count < view.columns else {
       throw .tooManyOutliers(tensor: tensor, count: count, columns: view.columns)
     }
-    return .outliers(count: count, valueType: options.values.dtype)
+    return options.method == .activations
+      ? .activationOutliers(count: count, valueType: options.values.dtype)
+      : .outliers(count: count, valueType: options.values.dtype)
   }
+}
+
+extension Stage {
+  fileprivate var isTransform: Bool { if case .transform = self { true } else { false } }
 }
 
 extension GPTQOptions {
@@ -186,6 +205,7 @@ extension GPTQOptions {
     self.init()
     if let damping = options.damping { self.damping = damping }
     if let refit = options.refit { self.refit = refit }
+    if options.rounding == .learned { rounding = .learned }
     switch options.order {
     case nil: break
     case .some(.none): order = .none

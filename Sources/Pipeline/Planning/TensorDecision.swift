@@ -73,6 +73,8 @@ public enum ResolvedStage: Sendable, Hashable {
   case prune(PruneChoice)
   case lowRank(LowRankChoice)
   case outliers(count: Int, valueType: DType)
+  /// Calibrated: the columns that the largest inputs meet.
+  case activationOutliers(count: Int, valueType: DType)
   /// Rounded to nearest on ranges chosen for the layer's output; calibrated.
   case weightedRounding(IntegerScheme)
   case channelScale(ScaleOrigin)
@@ -83,7 +85,7 @@ public enum ResolvedStage: Sendable, Hashable {
   /// Whether the stage needs the statistics of the weight's input.
   var isCalibrated: Bool {
     switch self {
-    case .gptq, .refitted, .weightedRounding: true
+    case .gptq, .refitted, .weightedRounding, .activationOutliers: true
     case .prune(let choice): choice.isCalibrated
     case .lowRank(let choice): choice.isCalibrated
     case .activations(let scheme): scheme.granularity == .tensor(maximum: nil)
@@ -142,7 +144,8 @@ extension ResolvedStage: CustomStringConvertible {
     case .prune(let choice): choice.description
     case .format(let format): format.description
     case .lowRank(let choice): choice.description
-    case .outliers(let count, let type): "\(count) columns \(type.rawValue)"
+    case .outliers(let count, let type), .activationOutliers(let count, let type):
+      "\(count) columns \(type.rawValue)"
     case .channelScale: "scaled"
     case .activations(let scheme): "inputs \(scheme.name)"
     case .hadamard: "rotated"

@@ -14,7 +14,7 @@ extension TensorDecision.Compression {
     guard source == .f16 || source == .bf16 else { return nil }
     let keepsValues = stages.allSatisfy { stage in
       switch stage {
-      case .prune, .outliers, .activations: true
+      case .prune, .outliers, .activationOutliers, .activations: true
       case .lowRank(let choice): choice.role == .repair
       case .quantize, .format, .gptq, .refitted, .weightedRounding, .channelScale, .hadamard: false
       }
@@ -75,6 +75,16 @@ enum StageRunner {
           tensor: tensor, statistics: statistics, pool: pool, notes: &notes)
       case .outliers(let count, let type):
         weight = try ColumnOutliers.extract(weight, count: count, valueType: type)
+      case .activationOutliers(let count, let type):
+        guard let statistics else {
+          throw QuantizationError.statisticsMismatch(
+            rows: weight.rows, columns: weight.columns, gram: [0, 0])
+        }
+        let loudest = statistics.maxima.indices.sorted {
+          (-statistics.maxima[$0], $0) < (-statistics.maxima[$1], $1)
+        }
+        weight = try ColumnOutliers.extract(
+          weight, columns: Array(loudest.prefix(count)), valueType: type)
       case .weightedRounding(let scheme):
         weight = try WeightedRounding.quantize(
           weight, gram: gram(weight, statistics), scheme: scheme, pool: pool)

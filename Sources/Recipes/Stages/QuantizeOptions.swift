@@ -19,6 +19,14 @@ public struct QuantizeOptions: Sendable, Hashable {
     case groups
   }
 
+  /// How `gptq` ends.
+  public enum Rounding: String, Sendable, Hashable, CaseIterable {
+    /// With the sweep's codes.
+    case sweep
+    /// With codes moved to where the layer's error is less.
+    case learned
+  }
+
   /// How a group's range is chosen.
   public enum Clip: String, Sendable, Hashable, CaseIterable {
     /// The range that minimises the squared error.
@@ -61,13 +69,18 @@ public struct QuantizeOptions: Sendable, Hashable {
   /// Whether scales are fitted to the codes at the end, which needs statistics; nil is the default:
   /// with `gptq` they are, with `rtn` not.
   public var refit: Bool?
+  /// Only with `gptq`; nil is the default.
+  public var rounding: Rounding?
+  /// Only with `gptq`: the fraction of the inputs kept in f16; nil is none.
+  public var weakColumns: Double?
   @Incidental public var position: SourcePosition
 
   public init(
     method: Method = .rtn, bits: Int = 4, format: Format? = nil, group: Group = .inputs(128),
     symmetric: Bool = true, clip: Clip = .mse, scales: Scales = .f16, rule: Rule? = nil,
     packing: Packing? = nil, exponent: Double? = nil, damping: Double? = nil, order: Order? = nil,
-    refit: Bool? = nil, position: SourcePosition = .none
+    refit: Bool? = nil, rounding: Rounding? = nil, weakColumns: Double? = nil,
+    position: SourcePosition = .none
   ) {
     self.method = method
     self.bits = bits
@@ -82,6 +95,8 @@ public struct QuantizeOptions: Sendable, Hashable {
     self.damping = damping
     self.order = order
     self.refit = refit
+    self.rounding = rounding
+    self.weakColumns = weakColumns
     self.position = position
   }
 
@@ -90,6 +105,7 @@ public struct QuantizeOptions: Sendable, Hashable {
     guard method != .gptq else { return [] }
     return [
       damping.map { _ in "damping" }, order.map { _ in "order" },
+      rounding.map { _ in "rounding" }, weakColumns.map { _ in "weak_columns" },
     ].compactMap { $0 }
   }
 }
@@ -184,6 +200,18 @@ extension QuantizeOptions: StageOptions {
       """
       Whether the scales are fitted to the codes at the end, which needs statistics; when absent, \
       with `gptq` true and with `rtn` false.
+      """),
+    .optional(
+      "rounding", \.rounding, .choice(),
+      """
+      Only `gptq`: `sweep` keeps the sweep's codes (the default), `learned` moves them to where \
+      the layer's error is less, in turn with the scales.
+      """),
+    .optional(
+      "weak_columns", \.weakColumns, .fraction,
+      """
+      Only `gptq` in order `activation`: the fraction of the inputs that stays in f16, those whose \
+      rounding costs most (OWQ); none when absent.
       """),
   ]
 }
