@@ -86,6 +86,12 @@ let package = Package(
         "Text", "JSONText",
       ]),
 
+    room(
+      "Interchange",
+      [
+        "Tensors", "JSONText", "Checkpoints", "Weights", "Artefacts", "Architectures",
+      ]),
+
     // MARK: Floor 7
     room("Recipes", ["JSONText", "Digests", "CPCRE2", .product(name: "Yams", package: "Yams")]),
     room("RunRecords", ["JSONText"]),
@@ -95,7 +101,8 @@ let package = Package(
       "Pipeline",
       [
         "Tensors", "Digests", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts",
-        "Architectures", "Quantization", "Pruning", "LowRank", "Evaluation", "Recipes",
+        "Architectures", "Quantization", "Pruning", "LowRank", "Evaluation", "Interchange",
+        "Recipes",
         "RunRecords",
       ]),
     room("Reports", ["JSONText", "RunRecords"]),
@@ -106,7 +113,8 @@ let package = Package(
       dependencies: [
         "Tensors", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts", "Architectures",
         "Quantization",
-        "Pruning", "LowRank", "Models", "Evaluation", "Recipes", "RunRecords", "Pipeline",
+        "Pruning", "LowRank", "Models", "Evaluation", "Interchange", "Recipes", "RunRecords",
+        "Pipeline",
         "Reports", "Text",
       ], swiftSettings: swiftSettings),
     .executableTarget(
@@ -143,6 +151,12 @@ let package = Package(
       [
         "Evaluation", "Models", "Architectures", "Quantization", "Checkpoints", "Weights",
         "Tensors", "Text", "JSONText",
+      ]),
+    tests(
+      "Interchange",
+      [
+        "Interchange", "Artefacts", "Weights", "Checkpoints", "Tensors", "JSONText", "Digests",
+        "Kernels",
       ]),
     tests("Recipes", ["Recipes", "JSONText"]),
     tests(

@@ -4,6 +4,7 @@
 @_exported import Artefacts
 @_exported import Checkpoints
 @_exported import Evaluation
+@_exported import Interchange
 @_exported import LinearAlgebra
 @_exported import LowRank
 @_exported import Models

@@ -38,7 +38,7 @@ enum ExitStatus: Int32 {
     case CheckpointError.diskFull: .outOfResource
     case is CheckpointError: .badInput
     case is ArtefactError, is WeightsError, is TensorsError, is LinearAlgebraError,
-      is QuantizationError:
+      is QuantizationError, is InterchangeError:
       .badInput
     case let error as TextError: textStatus(of: error)
     case ModelError.badSampling, EvaluationError.tooFewModels,
