@@ -16,6 +16,7 @@ extension CompressedWeight {
       case .group(let length): text += " g\(length)"
       }
       parts.append(text)
+    case .table(let table)?: parts.append(table.grid.description)
     case nil: break
     }
     if mask != nil { parts.append("sparse \(Int((maskedFraction * 100).rounded()))%") }

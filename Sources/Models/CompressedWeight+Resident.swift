@@ -16,10 +16,6 @@ extension CompressedWeight {
 extension Base {
   /// The bytes of the payload.
   var residentBytes: Int {
-    switch self {
-    case .dense(let dense): dense.values.bytes.count
-    case .integer(let integer):
-      integer.codes.bytes.count + integer.scales.bytes.count + (integer.zeros?.bytes.count ?? 0)
-    }
+    payloads.reduce(0) { $0 + $1.bytes.count }
   }
 }

@@ -81,7 +81,7 @@ public enum ColumnOutliers {
       var matrix = base.decoded()
       for row in 0..<matrix.rows { for column in chosen { matrix[row, column] = 0 } }
       weight.base = .dense(matrix, as: dense.values.dtype)
-    case .integer:
+    default:
       let mask = Mask(rows: weight.rows, columns: weight.columns) { !chosen.contains($1) }
       weight.mask = weight.mask.map { $0.intersecting(mask) } ?? mask
     }

@@ -19,4 +19,15 @@ public enum RoundToNearest {
         base.decoded(), scheme: scheme, mask: weight.mask, pool: pool))
     return result
   }
+
+  /// As above, onto a table format.
+  public static func quantize(
+    _ weight: CompressedWeight, scheme: TableScheme, pool: WorkerPool = .serial
+  ) throws(WeightsError) -> CompressedWeight {
+    guard let base = weight.base else { throw .baseMissing(operation: "quantize") }
+    var result = weight
+    result.base = .table(
+      try TableBase.roundToNearest(base.decoded(), scheme: scheme, mask: weight.mask, pool: pool))
+    return result
+  }
 }

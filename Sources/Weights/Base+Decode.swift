@@ -31,6 +31,7 @@ extension Base {
     switch self {
     case .dense(let dense): dense.rows
     case .integer(let integer): integer.rows
+    case .table(let table): table.rows
     }
   }
 
@@ -38,6 +39,7 @@ extension Base {
     switch self {
     case .dense(let dense): dense.columns
     case .integer(let integer): integer.columns
+    case .table(let table): table.columns
     }
   }
 
@@ -52,6 +54,7 @@ extension Base {
     switch self {
     case .dense(let dense): dense.decode(rows: range, into: target)
     case .integer(let integer): integer.decode(rows: range, into: target)
+    case .table(let table): table.decode(rows: range, into: target)
     }
   }
 
@@ -69,6 +72,7 @@ extension Base {
     case .dense(let dense): [dense.values]
     case .integer(let integer):
       [integer.codes, integer.scales] + (integer.zeros.map { [$0] } ?? [])
+    case .table(let table): table.payloads
     }
   }
 

@@ -12,6 +12,7 @@ extension Base {
       try dense.values.checkFinite(part: part + "/values")
     case .integer(let integer):
       try integer.validate(part: part, rows: rows, columns: columns)
+    case .table(let table): try table.validate(part: part, rows: rows, columns: columns)
     }
   }
 }

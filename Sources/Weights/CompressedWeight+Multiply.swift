@@ -106,6 +106,14 @@ extension CompressedWeight {
       }
       return
     }
+    if case .table(let table) = base, mask == nil, count <= Self.fusedRows {
+      zero(y, rows: count, outputs: outputs)
+      table.withKernelRows {
+        pith_multiply_table(
+          $0, outputs.lowerBound, outputs.count, x, count, columns, y + outputs.lowerBound, rows)
+      }
+      return
+    }
     if mask == nil {
       let done: Void? = base.withFloats {
         product(x, $0 + outputs.lowerBound * columns, rows: count, outputs: outputs, into: y)

@@ -45,6 +45,8 @@ public enum Base: Sendable {
   case dense(DenseBase)
   /// Codes on an integer grid with scales and, when asymmetric, zero points.
   case integer(IntegerBase)
+  /// Codes of a table format (small floats, codebooks, ternary …) with scales.
+  case table(TableBase)
 }
 
 /// Plain values, `rows × columns`, in a floating-point type.

@@ -84,18 +84,70 @@ private struct PartReader {
       return .dense(DenseBase(values: tensor))
     }
     guard let codes = take(path + "/codes") else { return nil }
+    if codes.attributes[Name.format] != nil { return try table(path, codes) }
     let scales = try need(path + "/scales").tensor
     let zeros = take(path + "/zeros")?.tensor
     let grid = try self.grid(codes, scaleType: scales.dtype, scales: path + "/scales")
+    let columns = try width(codes)
+    return .integer(
+      IntegerBase(
+        grid: grid, rows: codes.tensor.shape.rows, columns: columns, codes: codes.tensor,
+        scales: scales, zeros: zeros))
+  }
+
+  /// The width in codes.
+  private func width(_ codes: EncodedWeight.Part) throws(WeightsError) -> Int {
     let columns = try int(codes.attributes, Name.columns, part: codes.path)
     guard columns >= 0, columns < 1 << 40 else {
       throw .attribute(
         part: codes.path, name: Name.columns, expected: "a width", found: "\(columns)")
     }
-    return .integer(
-      IntegerBase(
-        grid: grid, rows: codes.tensor.shape.rows, columns: columns, codes: codes.tensor,
-        scales: scales, zeros: zeros))
+    return columns
+  }
+
+  /// A base of a table format.
+  private mutating func table(
+    _ path: String, _ codes: EncodedWeight.Part
+  ) throws(WeightsError) -> Base {
+    let scales = try need(path + "/scales").tensor
+    let factors = take(path + "/factors")?.tensor
+    let found = codes.attributes
+    let name = try string(found, Name.format, part: codes.path)
+    let exponent = found[Name.exponent]?.double.map(Float.init)
+    let format: NumberFormat
+    do { format = try NumberFormat(name: name, exponent: exponent) } catch {
+      throw .attribute(
+        part: codes.path, name: Name.format, expected: "a number format",
+        found: exponent.map { "\(name) with exponent \($0)" } ?? name)
+    }
+    let scaleName = try string(found, Name.scaleFormat, part: codes.path)
+    guard let scaleFormat = ScaleFormat(rawValue: scaleName) else {
+      throw .attribute(
+        part: codes.path, name: Name.scaleFormat,
+        expected: ScaleFormat.allCases.map(\.rawValue).joined(separator: ", "), found: scaleName)
+    }
+    let packingName = try string(found, Name.packing, part: codes.path)
+    guard let packing = CodePacking(rawValue: packingName) else {
+      throw .attribute(
+        part: codes.path, name: Name.packing,
+        expected: CodePacking.allCases.map(\.rawValue).joined(separator: ", "),
+        found: packingName)
+    }
+    let offset = found[Name.scaleOffset]
+    guard (offset != nil) == (scaleFormat == .dynamic8), let number = (offset ?? .double(0)).double
+    else {
+      throw .attribute(
+        part: codes.path, name: Name.scaleOffset,
+        expected: scaleFormat == .dynamic8 ? "a number" : "nothing",
+        found: offset.map { "\($0)" } ?? "nothing")
+    }
+    return .table(
+      TableBase(
+        grid: try TableGrid(
+          format: format, granularity: try granularity(codes), scaleFormat: scaleFormat,
+          packing: packing),
+        rows: codes.tensor.shape.rows, columns: try width(codes), codes: codes.tensor,
+        scales: scales, factors: factors, offset: Float(number)))
   }
 
   private func grid(

@@ -5,7 +5,7 @@ extension CompressedWeight {
   public func encodedParts() -> EncodedWeight {
     typealias Name = EncodedWeight.Name
     var attributes: [String: AttributeValue] = [
-      Name.version: .int(EncodedWeight.version),
+      Name.version: .int(layoutVersion),
       Name.sourceShape: .ints(view.sourceShape.dimensions),
       Name.layout: .string(view.layout.rawValue),
     ]
@@ -36,6 +36,34 @@ extension CompressedWeight {
   }
 }
 
+extension CompressedWeight {
+  /// The oldest layout that has everything this weight holds: older programs still read what they
+  /// know.
+  private var layoutVersion: Int {
+    let bases = [base].compactMap { $0 } + lowRank.flatMap { [$0.b, $0.a] }
+    return bases.map(\.layoutVersion).max() ?? 1
+  }
+}
+
+extension Base {
+  fileprivate var layoutVersion: Int {
+    switch self {
+    case .dense, .integer: 1
+    case .table: 2
+    }
+  }
+
+  /// The granularity and group, as attributes of the codes.
+  static func attributes(of granularity: Granularity) -> [String: AttributeValue] {
+    typealias Name = EncodedWeight.Name
+    return switch granularity {
+    case .tensor: [Name.granularity: .string("tensor")]
+    case .channel: [Name.granularity: .string("channel")]
+    case .group(let size): [Name.granularity: .string("group"), Name.group: .int(size)]
+    }
+  }
+}
+
 extension InputTransform {
   /// The name of the transform in a file.
   var kind: String {
@@ -51,6 +79,7 @@ extension Base {
     switch self {
     case .dense(let dense): [.init(path: path + "/values", tensor: dense.values)]
     case .integer(let integer): integer.encodedParts(path: path)
+    case .table(let table): table.encodedParts(path: path)
     }
   }
 }
@@ -64,13 +93,7 @@ extension IntegerBase {
       Name.columns: .int(columns),
       Name.packing: .string(EncodedWeight.packing),
     ]
-    switch grid.granularity {
-    case .tensor: attributes[Name.granularity] = .string("tensor")
-    case .channel: attributes[Name.granularity] = .string("channel")
-    case .group(let size):
-      attributes[Name.granularity] = .string("group")
-      attributes[Name.group] = .int(size)
-    }
+    attributes.merge(Base.attributes(of: grid.granularity)) { $1 }
     var parts: [EncodedWeight.Part] = [
       .init(path: path + "/codes", tensor: codes, attributes: attributes),
       .init(path: path + "/scales", tensor: scales),

@@ -3,7 +3,7 @@ import Tensors
 /// A weight as named tensors with attributes: how an artefact stores it.
 ///
 /// Paths are below the weight's own group: `base/values` or `base/codes`, `base/scales` and
-/// `base/zeros`; `mask/bitmap`; `outliers/columns` and `outliers/values`; `low_rank/<n>/b/…`,
+/// `base/zeros` (table formats: `base/factors` instead); `mask/bitmap`; `outliers/columns` and `outliers/values`; `low_rank/<n>/b/…`,
 /// `low_rank/<n>/a/…` (as the base) and `low_rank/<n>/sigma`; `site/<n>/scale` or
 /// `site/<n>/permutation`. What is not there does not exist; anything else is an error.
 public struct EncodedWeight: Sendable {
@@ -30,7 +30,7 @@ public struct EncodedWeight: Sendable {
   }
 
   /// The newest layout that this program writes and reads.
-  public static let version = 1
+  public static let version = 2
 
   /// Names of attributes: one place for the writer and the reader.
   enum Name {
@@ -45,6 +45,10 @@ public struct EncodedWeight: Sendable {
     static let group = "group"
     static let columns = "columns"
     static let packing = "packing"
+    static let format = "format"
+    static let exponent = "exponent"
+    static let scaleFormat = "scale_format"
+    static let scaleOffset = "scale_offset"
   }
 
   /// The one packing: per row a stream of unsigned codes, least significant bit first.

@@ -28,6 +28,12 @@ extension WeightsError: CustomStringConvertible {
       "\(count) outlier columns of \(columns): it must be from 0 to \(columns)"
     case .factorTypeUnsupported(let type):
       "factors cannot be stored as '\(type.rawValue)'; use f32, f16 or bf16"
+    case .formatUnknown(let name):
+      "'\(name)' is no number format; docs/formats.md lists them"
+    case .packingUnsupported(let packing, let format):
+      "packing '\(packing)' does not hold codes of '\(format)'"
+    case .ruleUnsupported(let rule, let scales):
+      "the rule '\(rule)' gives powers of two, and scales here are '\(scales)'; use 'e8m0'"
     case .notFinite(let row, let column):
       "output \(row), input \(column) is NaN or infinite; repair the checkpoint"
     case .valueNotFinite(let part, let index):
@@ -49,6 +55,8 @@ extension WeightsError: CustomStringConvertible {
       "'\(part)': shape \(found), expected \(expected)"
     case .paddingNotZero(let part, let row):
       "'\(part)': row \(row) has bits set beyond its last entry"
+    case .codeUnknown(let part, let row, let column, let code, let format):
+      "'\(part)': code \(code) in row \(row), column \(column) stands for nothing in '\(format)'"
     case .columnOutOfRange(let part, let index, let column, let columns):
       "'\(part)': element \(index) is column \(column), but there are \(columns)"
     case .columnsNotAscending(let part, let index):

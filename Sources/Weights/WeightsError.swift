@@ -16,6 +16,9 @@ public enum WeightsError: Error, Hashable, Sendable {
   case rankOutOfRange(rank: Int, rows: Int, columns: Int)
   case countOutOfRange(count: Int, columns: Int)
   case factorTypeUnsupported(DType)
+  case formatUnknown(String)
+  case packingUnsupported(packing: String, format: String)
+  case ruleUnsupported(rule: String, scales: String)
 
   // Numbers.
   case notFinite(row: Int, column: Int)
@@ -27,6 +30,7 @@ public enum WeightsError: Error, Hashable, Sendable {
   case elementType(part: String, expected: [DType], found: DType)
   case shape(part: String, expected: [Int], found: [Int])
   case paddingNotZero(part: String, row: Int)
+  case codeUnknown(part: String, row: Int, column: Int, code: Int, format: String)
   case columnOutOfRange(part: String, index: Int, column: Int, columns: Int)
   case columnsNotAscending(part: String, index: Int)
   case notAPermutation(part: String, index: Int)

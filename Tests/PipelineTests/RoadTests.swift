@@ -30,6 +30,12 @@ import Weights
       Case(type: type, rows: 1, columns: 7, scheme: "bits: 5, group: channel, clip: none"),
       Case(
         type: type, rows: 517, columns: 517, scheme: "bits: 7, group: channel, symmetric: false"),
+      Case(type: type, rows: 133, columns: 992, scheme: "format: mxfp4"),
+      Case(
+        type: type, rows: 517, columns: 517,
+        scheme: "format: e3m2, group: channel, packing: split, clip: none"),
+      Case(
+        type: type, rows: 333, columns: 992, scheme: "format: nf4, group: 16, scales: ratio"),
     ]
   }
 
@@ -44,7 +50,7 @@ import Weights
         Issue.record("not compressed")
         return
       }
-      #expect(compression.streamingScheme != nil)
+      #expect(compression.isStreamed)
       let advanced = Mutex(0)
       func job(_ name: String) throws -> TensorJob {
         TensorJob(

@@ -24,7 +24,7 @@ struct DiagnosticTests {
       """,
       """
       2️⃣error: unknown key 'grup' in 'quantize'; did you mean 'group'? (known keys: method, bits, \
-      group, symmetric, clip, scales, damping, order, refit)
+      format, group, symmetric, clip, scales, rule, packing, exponent, damping, order, refit)
       """,
       """
       3️⃣error: unknown stage 'quantise' in 'stages'; did you mean 'quantize'? (known stages: \
@@ -84,7 +84,8 @@ struct DiagnosticTests {
       'mse'?
       """,
       """
-      3️⃣error: 'scales' in 'quantize' must be 'f16' or 'bf16' or 'f32', found the text 'f8'
+      3️⃣error: 'scales' in 'quantize' must be 'f16' or 'bf16' or 'f32' or 'e8m0' or 'e4m3' or \
+      'dynamic8' or 'ratio', found the text 'f8'
       """,
       "4️⃣error: unknown method 'svdd' in 'low_rank'; did you mean 'svd'? (known methods: svd)",
       """
@@ -107,7 +108,7 @@ struct DiagnosticTests {
         - 8️⃣[1, 2]
       """,
       "1️⃣error: the recipe needs 'version': 1",
-      "2️⃣error: 'quantize' needs 'bits': an integer from 2 to 8",
+      "2️⃣error: 'quantize' needs 'bits' or 'format'",
       "3️⃣error: 'prune' needs 'sparsity' or 'pattern'",
       "4️⃣error: 'pattern' in 'prune' conflicts with 'sparsity'; give one of them",
       """

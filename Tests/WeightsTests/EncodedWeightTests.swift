@@ -183,8 +183,8 @@ struct EncodedWeightTests {
         $0.parts.append(.init(path: "extra", tensor: WeightFixture.mask.bits))
       } == .unexpectedPart("extra"))
     #expect(
-      try Self.error { $0.attributes[name.version] = .int(2) }
-        == .unknownVersion(found: 2, newest: 1))
+      try Self.error { $0.attributes[name.version] = .int(3) }
+        == .unknownVersion(found: 3, newest: 2))
     #expect(
       try Self.error { $0.attributes[name.version] = nil }
         == .missingAttribute(part: "", name: name.version))

@@ -161,6 +161,84 @@ void pith_multiply_integer_reference(
     const PithIntegerRows *weight, size_t first_row, size_t rows, const float *x, size_t x_rows,
     size_t x_stride, float *y, size_t y_stride);
 
+// MARK: Tables
+
+/// A number format as a table: the values of its codes, and how a value finds its code.
+typedef struct {
+  const float *values;   ///< 256: the value of each code; what no code stands for is not read
+  const float *sorted;   ///< `count` values, ascending, from which an encoder chooses
+  const float *bounds;   ///< 256: x > bounds[i] lies at least at sorted[i + 1]; +inf beyond the last
+  const uint8_t *codes;  ///< `count`: the code of each sorted value
+  int32_t count;         ///< 2 to 256
+} PithTable;
+
+/// The squared error of a run, each number at its nearest sorted value times the scale.
+double pith_table_error(
+    const PithTable *table, float scale, const float *source, size_t count);
+double pith_table_error_reference(
+    const PithTable *table, float scale, const float *source, size_t count);
+
+/// The index of the scale with the smallest squared error; among equals the first. `scales` has
+/// at least one, descending. Candidates are skipped only where what they clip costs more than the
+/// best so far, as every one after them then does.
+size_t pith_table_choose(
+    const PithTable *table, const float *scales, size_t scale_count, const float *source,
+    size_t count);
+size_t pith_table_choose_reference(
+    const PithTable *table, const float *scales, size_t scale_count, const float *source,
+    size_t count);
+
+/// Codes of a run, one a byte, and the values they decode to.
+void pith_table_encode(
+    const PithTable *table, float scale, const float *source, size_t count, uint8_t *codes,
+    float *values);
+void pith_table_encode_reference(
+    const PithTable *table, float scale, const float *source, size_t count, uint8_t *codes,
+    float *values);
+
+/// How a row's codes are packed: a stream of `bits` each, least significant bit first; the upper
+/// two bits of all 6-bit codes and then the lower four; or five base-3 digits a byte.
+enum { PITH_PACKED_STREAM = 0, PITH_PACKED_2_4 = 1, PITH_PACKED_TRITS = 2 };
+
+/// Scales as bytes with a table of their values, beside PITH_F32, PITH_F16 and PITH_BF16.
+enum { PITH_CODED = 3 };
+
+/// Encoded rows as they lie in memory. A scale with the index i = row · scales_stride + group is,
+/// when coded, scale_values[byte] · factors[i / factor_span] + offset (no factors: 1).
+typedef struct {
+  const uint8_t *codes;
+  const void *scales;
+  const float *values;        ///< 256: the value of each code
+  const float *scale_values;  ///< 256, when coded
+  const float *factors;
+  size_t factor_span;
+  size_t codes_stride, scales_stride;
+  size_t columns, group;
+  float offset;
+  int32_t bits, packing, scale_type;
+} PithTableRows;
+
+/// Decodes rows × columns of the encoded rows, value · scale, to target[r·target_stride + c].
+void pith_decode_table(
+    const PithTableRows *weight, size_t first_row, size_t rows, float *target,
+    size_t target_stride);
+void pith_decode_table_reference(
+    const PithTableRows *weight, size_t first_row, size_t rows, float *target,
+    size_t target_stride);
+
+/// y[t·y_stride + r] += Σ_c x[t·x_stride + c] · weight[first_row + r][c], for t < x_rows and
+/// r < rows.
+void pith_multiply_table(
+    const PithTableRows *weight, size_t first_row, size_t rows, const float *x, size_t x_rows,
+    size_t x_stride, float *y, size_t y_stride);
+void pith_multiply_table_reference(
+    const PithTableRows *weight, size_t first_row, size_t rows, const float *x, size_t x_rows,
+    size_t x_stride, float *y, size_t y_stride);
+
+/// A row's codes, one a byte, from any of the packings.
+void pith_unpack_row(
+    const uint8_t *packed, size_t columns, int32_t bits, int32_t packing, uint8_t *codes);
+
 #ifdef __cplusplus
 }
 #endif

@@ -4,24 +4,12 @@ import Digests
 import Tensors
 import Weights
 
-extension TensorDecision.Compression {
-  /// The scheme, when round-to-nearest with scales inside a row is all there is to do: then rows
-  /// can go through in pieces and a tensor of any size needs a few megabytes.
-  var streamingScheme: IntegerScheme? {
-    guard view.layout == .outputsFirst, stages.count == 1, case .quantize(let scheme) = stages[0],
-      scheme.granularity != .tensor
-    else { return nil }
-    return scheme
-  }
-}
-
 extension TensorJob {
   /// Round-to-nearest over pieces of rows: the same bytes as the whole matrix at once.
   func quantizeStreaming(
-    _ compression: TensorDecision.Compression, _ scheme: IntegerScheme
+    _ compression: TensorDecision.Compression, _ encoder: RowEncoder
   ) throws -> Outcome {
     let view = compression.view
-    let encoder = try IntegerEncoder(scheme, columns: view.columns)
     let payloads = EncodedPayloads(encoder, rows: view.rows, in: part, hashing: hashing)
     var sourceHash = hashing ? SHA256() : nil
     var sums = ErrorSums()
@@ -47,7 +35,7 @@ extension TensorJob {
         throw nonFinite(at: row * view.columns + column)
       }
     }
-    let weight = CompressedWeight(view: view, base: .integer(try payloads.base(scheme.grid, view)))
+    let weight = CompressedWeight(view: view, base: try payloads.base(view))
     let encoded = weight.encodedParts()
     let datasets = encoded.parts.map { item in
       let payload = payloads.payload(of: item.tensor)
@@ -62,33 +50,34 @@ extension TensorJob {
   }
 }
 
-/// Codes, scales and zero points of one weight on their way to a part file.
+/// Codes, scales and what else belongs to them of one weight on their way to a part file.
 private final class EncodedPayloads {
-  private let encoder: IntegerEncoder
+  private let encoder: RowEncoder
   private let part: PartFile
   private let codes: PartPayload
   private let scales: PartPayload
-  private let zeros: PartPayload?
+  private let rest: PartPayload?
   private var buffers: [UnsafeMutableRawBufferPointer] = []
   private var bufferRows = 0
   /// The payloads' tensors, mapped from the part file once they are complete.
   private var tensors: [(bytes: Bytes, payload: PartPayload)] = []
 
-  init(_ encoder: IntegerEncoder, rows: Int, in part: PartFile, hashing: Bool) {
+  init(_ encoder: RowEncoder, rows: Int, in part: PartFile, hashing: Bool) {
     self.encoder = encoder
     self.part = part
-    codes = PartPayload(in: part, byteCount: rows * encoder.codeBytesPerRow, hashing: hashing)
-    scales = PartPayload(in: part, byteCount: rows * encoder.scaleBytesPerRow, hashing: hashing)
-    zeros =
-      encoder.zeroBytesPerRow > 0
-      ? PartPayload(in: part, byteCount: rows * encoder.zeroBytesPerRow, hashing: hashing) : nil
+    let bytes = encoder.bytesPerRow
+    codes = PartPayload(in: part, byteCount: rows * bytes.codes, hashing: hashing)
+    scales = PartPayload(in: part, byteCount: rows * bytes.scales, hashing: hashing)
+    rest =
+      bytes.rest > 0
+      ? PartPayload(in: part, byteCount: rows * bytes.rest, hashing: hashing) : nil
   }
 
   deinit { for buffer in buffers { buffer.deallocate() } }
 
   private var payloads: [(payload: PartPayload, bytesPerRow: Int)] {
-    [(codes, encoder.codeBytesPerRow), (scales, encoder.scaleBytesPerRow)]
-      + (zeros.map { [($0, encoder.zeroBytesPerRow)] } ?? [])
+    let bytes = encoder.bytesPerRow
+    return [(codes, bytes.codes), (scales, bytes.scales)] + (rest.map { [($0, bytes.rest)] } ?? [])
   }
 
   /// Encodes rows and writes what they became.
@@ -104,8 +93,8 @@ private final class EncodedPayloads {
       return ErrorSums()
     }
     let sums = try encoder.encode(
-      values, rowCount: rows.count, firstRow: rows.lowerBound, codes: codeStart,
-      scales: scaleStart, zeros: zeros == nil ? nil : buffers[2].baseAddress)
+      values, rows: rows, codes: codeStart, scales: scaleStart,
+      rest: rest == nil ? nil : buffers[2].baseAddress)
     for (buffer, item) in zip(buffers, payloads) {
       try item.payload.append(
         UnsafeRawBufferPointer(rebasing: buffer[0..<rows.count * item.bytesPerRow]))
@@ -115,18 +104,18 @@ private final class EncodedPayloads {
 
   /// The finished base over the part file's own bytes: what describes a weight in memory describes
   /// this one too.
-  func base(_ grid: IntegerGrid, _ view: WeightView) throws -> IntegerBase {
+  func base(_ view: WeightView) throws -> Base {
     let file = try ReadOnlyFile(path: part.path)
-    func tensor(_ payload: PartPayload, _ dtype: DType, _ columns: Int) throws -> Tensor {
+    func tensor(_ payload: PartPayload, _ dtype: DType, _ shape: Shape) throws -> Tensor {
       let bytes = try file.map(payload.offset..<payload.offset + payload.byteCount)
       tensors.append((bytes, payload))
-      return try Tensor(dtype: dtype, shape: [view.rows, columns], bytes: bytes)
+      return try Tensor(dtype: dtype, shape: shape, bytes: bytes)
     }
-    return IntegerBase(
-      grid: grid, rows: view.rows, columns: view.columns,
-      codes: try tensor(codes, .u8, encoder.codeBytesPerRow),
-      scales: try tensor(scales, grid.scaleType, encoder.scalesPerRow),
-      zeros: try zeros.map { try tensor($0, .u8, encoder.zeroBytesPerRow) })
+    return try encoder.base(
+      rows: view.rows, columns: view.columns,
+      codes: { try tensor(codes, $0, [view.rows, $1]) },
+      scales: { try tensor(scales, $0, [view.rows, $1]) },
+      rest: rest.map { rest in { try tensor(rest, $0, $1) } })
   }
 
   /// The payload behind one of the base's tensors.

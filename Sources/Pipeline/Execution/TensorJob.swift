@@ -43,8 +43,8 @@ struct TensorJob {
     case .leave:
       return try copy()
     case .compress(let compression):
-      if let scheme = compression.streamingScheme {
-        return try quantizeStreaming(compression, scheme)
+      if let encoder = try compression.rowEncoder() {
+        return try quantizeStreaming(compression, encoder)
       }
       return try compressWhole(compression)
     }

@@ -19,6 +19,8 @@ enum StageForecast {
       switch stage {
       case .quantize(let scheme), .gptq(let scheme, _):
         base = quantizedBytes(rows: rows, columns: columns, scheme)
+      case .format(let format):
+        base = format.storedBytes(rows: rows, columns: columns)
       case .prune:
         mask = rows * ((columns + 7) / 8)
       case .lowRank(let subject, let rank, let type):
@@ -55,7 +57,7 @@ enum StageForecast {
   static func peakBytes(
     of tensor: TensorDescription, _ compression: TensorDecision.Compression
   ) -> Int {
-    if compression.streamingScheme != nil { return streamingBytes(of: tensor) }
+    if compression.isStreamed { return streamingBytes(of: tensor) }
     // The values as read, the original, the weight before and after a stage, its encoding; with
     // several stages the allocator keeps one more. Measured: 4.9 matrices with one stage, 5.3 with
     // four, the values as read among them.
@@ -109,6 +111,7 @@ enum StageForecast {
         if stage.isCalibrated {
           seconds += (columns / 3 + 3 * rows) * columns * columns / 40e9
         }
+      case .format: seconds += rows * columns * 4 / 1e8
       case .lowRank: seconds += 16 * rows * columns * min(rows, columns) / 40e9
       case .prune, .outliers, .channelScale: seconds += rows * columns / 2e8
       }

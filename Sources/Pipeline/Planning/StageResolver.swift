@@ -55,7 +55,13 @@ enum StageResolver {
       throw .stage(
         file: recipe.file, tensor: tensor, reason: "'\(option)' is an option of method 'gptq' only")
     }
+    if let contradiction = options.contradiction {
+      throw .stage(file: recipe.file, tensor: tensor, reason: contradiction)
+    }
     do {
+      if let format = options.format {
+        return .format(try scheme(format, options, granularity: granularity))
+      }
       let scheme = try IntegerScheme(
         bits: options.bits, symmetric: options.symmetric, granularity: granularity,
         scaleType: options.scales.dtype,
@@ -108,6 +114,17 @@ extension GPTQOptions {
     case .some(.none): order = .none
     case .activation: order = .activation
     case .groups: order = .groups
+    }
+  }
+}
+
+extension QuantizeOptions.Scales {
+  /// The element type of plain scales.
+  var dtype: DType {
+    switch self {
+    case .f32: .f32
+    case .bf16: .bf16
+    default: .f16
     }
   }
 }

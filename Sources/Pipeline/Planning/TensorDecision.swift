@@ -46,6 +46,8 @@ public enum TensorDecision: Sendable, Hashable {
 /// A stage with the choices made for one weight.
 public enum ResolvedStage: Sendable, Hashable {
   case quantize(IntegerScheme)
+  /// Round-to-nearest onto another number format than integers.
+  case format(ResolvedFormat)
   /// Calibrated: needs the statistics of the weight's input.
   case gptq(IntegerScheme, GPTQOptions)
   case prune(PrunePattern)
@@ -96,6 +98,7 @@ extension ResolvedStage: CustomStringConvertible {
     switch self {
     case .quantize(let scheme), .gptq(let scheme, _):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
+    case .format(let format): format.description
     case .prune(.fraction(let fraction)):
       "sparse \(Int((fraction * 100).rounded()))%"
     case .prune(.keeping(let kept, let of)): "\(kept):\(of)"

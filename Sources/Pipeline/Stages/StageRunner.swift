@@ -14,7 +14,7 @@ extension TensorDecision.Compression {
     let keepsValues = stages.allSatisfy { stage in
       switch stage {
       case .prune, .outliers, .lowRank(of: .error, _, _): true
-      case .quantize, .gptq, .lowRank, .channelScale: false
+      case .quantize, .format, .gptq, .lowRank, .channelScale: false
       }
     }
     return keepsValues ? source : nil
@@ -54,6 +54,8 @@ enum StageRunner {
       switch stage {
       case .quantize(let scheme):
         weight = try RoundToNearest.quantize(weight, scheme: scheme, pool: pool)
+      case .format(let format):
+        weight = try format.quantize(weight, pool: pool)
       case .gptq(let scheme, let options):
         weight = try gptq(
           weight, scheme, options, statistics: statistics, pool: pool, notes: &notes)

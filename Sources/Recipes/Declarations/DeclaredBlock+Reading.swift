@@ -40,6 +40,7 @@ extension DeclaredBlock {
       }
       option.read(entry.value, owner, &self, &sink)
     }
+    settle(given: given)
     if complete {
       Self.reportMissing(given.union(misspelt), owner: owner, at: value.position, &sink)
     }

@@ -81,6 +81,12 @@ protocol DeclaredBlock: Sendable, Hashable {
   static var options: [OptionDeclaration<Self>] { get }
   /// Every default; a placeholder where there is none.
   static var defaults: Self { get }
+  /// Fills in what follows from the keys that were given.
+  mutating func settle(given: Set<String>)
+}
+
+extension DeclaredBlock {
+  mutating func settle(given: Set<String>) {}
 }
 
 /// The options of a stage.

@@ -65,6 +65,9 @@ public enum RecipeParser {
           "'\(name)' is an option of method 'gptq'; the method here is '\(options.method.rawValue)'"
         )
       }
+      if let contradiction = options.contradiction {
+        sink.error(at: options.position, contradiction)
+      }
     }
   }
 

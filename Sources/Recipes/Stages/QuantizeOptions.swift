@@ -37,11 +37,20 @@ public struct QuantizeOptions: Sendable, Hashable {
   }
 
   public var method: Method
+  /// Of an integer grid; has no meaning beside a format.
   public var bits: Int
+  /// Another number format than integers; nil means `bits`.
+  public var format: Format?
   public var group: Group
   public var symmetric: Bool
   public var clip: Clip
-  public var scales: FloatFormat
+  public var scales: Scales
+  /// Only with a format: how a scale is taken without a search; nil is the format's own way.
+  public var rule: Rule?
+  /// Only with a format; nil is `stream`.
+  public var packing: Packing?
+  /// Only with the power family; nil is found for each weight.
+  public var exponent: Double?
   /// Only with `gptq`: what is added to the Gram matrix's diagonal, relative to its mean; nil is
   /// the default.
   public var damping: Double?
@@ -52,16 +61,21 @@ public struct QuantizeOptions: Sendable, Hashable {
   @Incidental public var position: SourcePosition
 
   public init(
-    method: Method = .rtn, bits: Int = 4, group: Group = .inputs(128), symmetric: Bool = true,
-    clip: Clip = .mse, scales: FloatFormat = .f16, damping: Double? = nil, order: Order? = nil,
+    method: Method = .rtn, bits: Int = 4, format: Format? = nil, group: Group = .inputs(128),
+    symmetric: Bool = true, clip: Clip = .mse, scales: Scales = .f16, rule: Rule? = nil,
+    packing: Packing? = nil, exponent: Double? = nil, damping: Double? = nil, order: Order? = nil,
     refit: Bool? = nil, position: SourcePosition = .none
   ) {
     self.method = method
     self.bits = bits
+    self.format = format
     self.group = group
     self.symmetric = symmetric
     self.clip = clip
     self.scales = scales
+    self.rule = rule
+    self.packing = packing
+    self.exponent = exponent
     self.damping = damping
     self.order = order
     self.refit = refit
@@ -80,8 +94,19 @@ public struct QuantizeOptions: Sendable, Hashable {
 extension QuantizeOptions: StageOptions {
   static var defaults: Self { Self() }
 
+  /// A format brings its own group and scales where none were given.
+  mutating func settle(given: Set<String>) {
+    if given.contains("format"), let format {
+      if !given.contains("group") { group = format.group }
+      if !given.contains("scales") { scales = format.scales }
+    }
+    if given.contains("bits"), format == nil, !given.contains("scales"), !scales.isPlain {
+      scales = .f16
+    }
+  }
+
   static let key = "quantize"
-  static let summary = "Stores the base as integer codes with scales."
+  static let summary = "Stores the base as codes of few bits with scales."
   static let options: [OptionDeclaration<Self>] = [
     .required(
       "method", \.method, .choice(),
@@ -89,7 +114,20 @@ extension QuantizeOptions: StageOptions {
       How codes are chosen: `rtn` rounds to the nearest; `gptq` makes good what rounding one input \
       costs by the next ones and needs `--statistics`.
       """),
-    .required("bits", \.bits, .integer(2...8), "Bits of a code."),
+    .alternative(
+      "bits", of: "grid", .integer(2...8), "Bits of a code on an integer grid.",
+      get: { $0.format == nil ? $0.bits : nil },
+      set: {
+        $0.bits = $1
+        $0.format = nil
+      }),
+    .alternative(
+      "format", of: "grid", .choice(),
+      """
+      Another number format than integers: codebooks, small floats (`eXmY`: X exponent and Y \
+      mantissa bits), block formats. It brings its own default of `group` and `scales`.
+      """,
+      get: { $0.format }, set: { $0.format = $1 }),
     .optional(
       "group", \.group, .group,
       """
@@ -103,7 +141,29 @@ extension QuantizeOptions: StageOptions {
     .optional(
       "clip", \.clip, .choice(),
       "The range of a group: `mse` searches the least squared error, `none` holds every value."),
-    .optional("scales", \.scales, .choice(), "The type that scales are stored in."),
+    .optional(
+      "scales", \.scales, .choice(),
+      """
+      The type that scales are stored in; `bits` takes `f16`, `bf16` and `f32`, a `format` also \
+      `e8m0` (powers of two), `e4m3` (times one f32 for the tensor), `dynamic8` (double \
+      quantization) and `ratio` (a row's largest over powers of two).
+      """),
+    .optional(
+      "rule", \.rule, .choice(),
+      """
+      Only with `format` and `clip: none`: `absmax` (the default) lays the largest number on the \
+      format's end, `absmean` takes the mean magnitude (the default of `ternary`), `floor` and \
+      `round_up` are MX's rules for `e8m0`.
+      """),
+    .optional(
+      "packing", \.packing, .choice(),
+      """
+      Only with `format`: `stream` packs codes one after the other, `split` keeps the upper two \
+      bits of 6-bit codes apart, `trits` packs five ternary codes in a byte.
+      """),
+    .optional(
+      "exponent", \.exponent, .number(0.2...1.2),
+      "Only with the power family: the exponent; found for each weight when absent."),
     .optional(
       "damping", \.damping, .fraction,
       "Only `gptq`: what steadies the statistics, relative to their mean; 0.01 when absent."),

@@ -1,0 +1,47 @@
+import Quantization
+import Tensors
+import Weights
+
+/// A number format other than integers, with the choices made for one weight.
+public enum ResolvedFormat: Sendable, Hashable {
+  case table(TableScheme)
+  /// A power-exponent grid whose exponent is found when the weight is there.
+  case fittedPower(TableScheme)
+
+  /// Bytes of the base; exact.
+  func storedBytes(rows: Int, columns: Int) -> Int {
+    switch self {
+    case .table(let scheme), .fittedPower(let scheme):
+      scheme.grid.storedBytes(rows: rows, columns: columns)
+    }
+  }
+
+  /// The weight with what its base holds in this format.
+  func quantize(
+    _ weight: CompressedWeight, pool: WorkerPool
+  ) throws(WeightsError) -> CompressedWeight {
+    switch self {
+    case .table(let scheme):
+      try RoundToNearest.quantize(weight, scheme: scheme, pool: pool)
+    case .fittedPower(let scheme):
+      try RoundToNearest.quantize(
+        weight, scheme: PowerExponent.fitted(scheme, to: weight, pool: pool), pool: pool)
+    }
+  }
+
+  /// The scheme, when a row can be encoded by itself.
+  var rowScheme: TableScheme? {
+    guard case .table(let scheme) = self, scheme.grid.scaleFormat != .e4m3,
+      scheme.grid.scaleFormat != .dynamic8, scheme.grid.granularity != .tensor
+    else { return nil }
+    return scheme
+  }
+}
+
+extension ResolvedFormat: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .table(let scheme), .fittedPower(let scheme): scheme.grid.description
+    }
+  }
+}
