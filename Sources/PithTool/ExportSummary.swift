@@ -24,8 +24,8 @@ struct ExportSummary {
     if let worst = errors.max() {
       let mean = errors.reduce(0, +) / Double(errors.count)
       Swift.print(
-        "  rounding again added a relative error of \(Format.number(mean)) on average, "
-          + "\(Format.number(worst)) at most")
+        "  rounding again added a relative error of \(Format.significant(mean)) on average, "
+          + "\(Format.significant(worst)) at most")
     }
     Swift.print("written: \(output)")
   }
