@@ -118,18 +118,7 @@ struct TensorJob {
     guard !interruption.isRequested else { throw PipelineError.interrupted(folder: workFolder) }
     advance(tensor.byteCount)
     let encoded = weight.encodedParts()
-    var datasets: [ArtefactDataset] = []
-    for item in encoded.parts {
-      let payload = PartPayload(in: part, byteCount: item.tensor.bytes.count, hashing: hashing)
-      try item.tensor.bytes.withBuffer { bytes throws(PipelineError) in
-        try payload.append(bytes)
-      }
-      datasets.append(
-        ArtefactDataset(
-          path: item.path, dtype: item.tensor.dtype, shape: item.tensor.shape,
-          attributes: item.attributes, sha256: payload.finish(),
-          location: PartLocation(file: part.path, offset: payload.offset)))
-    }
+    let datasets = try part.append(encoded.parts, hashing: hashing)
     var sums = ErrorSums()
     let rowsAtOnce = max(1, Self.pieceBytes / max(1, weight.columns * 4))
     for first in stride(from: 0, to: weight.rows, by: rowsAtOnce) {
