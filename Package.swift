@@ -96,8 +96,8 @@ let package = Package(
       "Pipeline",
       [
         "Tensors", "Digests", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts",
-        "Architectures", "Quantization", "Pruning", "LowRank", "Evaluation", "Recipes",
-        "RunRecords",
+        "Architectures", "Quantization", "Pruning", "LowRank", "Allocation", "Models", "Evaluation",
+        "Recipes", "RunRecords",
       ]),
     room("Reports", ["JSONText", "RunRecords"]),
 
@@ -107,7 +107,8 @@ let package = Package(
       dependencies: [
         "Tensors", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts", "Architectures",
         "Quantization",
-        "Pruning", "LowRank", "Allocation", "Models", "Evaluation", "Recipes", "RunRecords", "Pipeline",
+        "Pruning", "LowRank", "Allocation", "Models", "Evaluation", "Recipes", "RunRecords",
+        "Pipeline",
         "Reports", "Text",
       ], swiftSettings: swiftSettings),
     .executableTarget(
