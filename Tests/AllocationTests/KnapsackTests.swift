@@ -60,7 +60,7 @@ import Testing
     }
     let sizes = units.reduce(0) { $0 + $1[1].cost }
     let fine = try Knapsack.solve(units, budget: sizes, states: 1 << 16)
-    let coarse = try Knapsack.solve(units, budget: sizes, states: 1 << 12)
+    let coarse = try Knapsack.solve(units, budget: sizes, states: 1 << 13)
     #expect(coarse.grain > fine.grain)
     for found in [fine, coarse] {
       #expect(found.cost <= sizes)
