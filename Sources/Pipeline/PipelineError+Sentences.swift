@@ -23,6 +23,7 @@ extension PipelineError: CustomStringConvertible {
     case .editImpossible(let stage, let path, let reason):
       "the recipe's '\(stage)' is impossible for '\(path)': \(reason); "
         + "leave the stage out for this model"
+    case .search(let reason): reason
     case .statisticsMissing(let tensor, let rows, let columns, let path):
       "'\(path)' has no statistics of the input of '\(tensor)' (\(rows) × \(columns)); gather them "
         + "on this model, or leave the tensor out with 'ignore'"
