@@ -10,6 +10,7 @@ public enum PipelineError: Error, Sendable {
   case notRunnable(tensor: String, rows: Int, columns: Int, reason: String)
   case notCalibratable(tensor: String, rows: Int, columns: Int)
   case lookedUp(tensor: String, stage: String)
+  case statisticsNeeded(tensor: String, rows: Int, columns: Int)
   case editNeedsStatistics(stage: String)
   case editImpossible(stage: String, path: String, reason: String)
   case statisticsMissing(tensor: String, rows: Int, columns: Int, path: String)
