@@ -71,6 +71,7 @@ let package = Package(
     room("Quantization", ["Tensors", "LinearAlgebra", "Weights"]),
     room("Pruning", ["Tensors", "LinearAlgebra", "Weights"]),
     room("LowRank", ["Tensors", "LinearAlgebra", "Weights"]),
+    room("Allocation", []),
     room(
       "Models",
       [
@@ -103,7 +104,8 @@ let package = Package(
       "Pipeline",
       [
         "Tensors", "Digests", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts",
-        "Architectures", "Quantization", "Pruning", "LowRank", "Models", "Text", "Objectives",
+        "Architectures", "Quantization", "Pruning", "LowRank", "Allocation", "Models", "Text",
+        "Objectives",
         "Evaluation", "ZerothOrder", "Recipes", "RunRecords",
       ]),
     room("Reports", ["JSONText", "RunRecords"]),
@@ -114,7 +116,8 @@ let package = Package(
       dependencies: [
         "Tensors", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts", "Architectures",
         "Quantization",
-        "Pruning", "LowRank", "Models", "Objectives", "Evaluation", "ZerothOrder", "Recipes",
+        "Pruning", "LowRank", "Allocation", "Models", "Objectives", "Evaluation", "ZerothOrder",
+        "Recipes",
         "RunRecords", "Pipeline", "Reports", "Text",
       ], swiftSettings: swiftSettings),
     .executableTarget(
@@ -146,6 +149,7 @@ let package = Package(
     tests(
       "Methods",
       ["Quantization", "Pruning", "LowRank", "Weights", "Tensors", "LinearAlgebra", "Checkpoints"]),
+    tests("Allocation", ["Allocation"]),
     tests(
       "Evaluation",
       [
