@@ -68,9 +68,10 @@ let package = Package(
       ["Tensors", "Kernels", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Digests"]),
 
     // MARK: Floor 5: the methods
-    room("Quantization", ["Tensors", "LinearAlgebra", "Weights"]),
+    room("Quantization", ["Tensors", "LinearAlgebra", "Kernels", "Weights"]),
     room("Pruning", ["Tensors", "LinearAlgebra", "Weights"]),
     room("LowRank", ["Tensors", "LinearAlgebra", "Weights"]),
+    room("Allocation", []),
     room(
       "Models",
       [
@@ -91,8 +92,14 @@ let package = Package(
       [
         "Tensors", "JSONText", "Checkpoints", "Weights", "Artefacts", "Architectures",
       ]),
-
+    room("Objectives", ["Tensors", "Models", "Text"]),
     // MARK: Floor 7
+    room(
+      "ZerothOrder",
+      [
+        "Tensors", "Digests", "JSONText", "Checkpoints", "Weights", "Artefacts", "Architectures",
+        "Models", "Objectives",
+      ]),
     room("Recipes", ["JSONText", "Digests", "CPCRE2", .product(name: "Yams", package: "Yams")]),
     room("RunRecords", ["JSONText"]),
 
@@ -101,9 +108,8 @@ let package = Package(
       "Pipeline",
       [
         "Tensors", "Digests", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts",
-        "Architectures", "Quantization", "Pruning", "LowRank", "Evaluation", "Interchange",
-        "Recipes",
-        "RunRecords",
+        "Architectures", "Quantization", "Pruning", "LowRank", "Allocation", "Models",
+        "Objectives", "Evaluation", "ZerothOrder", "Interchange", "Recipes", "RunRecords", "Text",
       ]),
     room("Reports", ["JSONText", "RunRecords"]),
 
@@ -113,9 +119,8 @@ let package = Package(
       dependencies: [
         "Tensors", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts", "Architectures",
         "Quantization",
-        "Pruning", "LowRank", "Models", "Evaluation", "Interchange", "Recipes", "RunRecords",
-        "Pipeline",
-        "Reports", "Text",
+        "Pruning", "LowRank", "Allocation", "Models", "Objectives", "Evaluation", "ZerothOrder",
+        "Interchange", "Recipes", "RunRecords", "Pipeline", "Reports", "Text",
       ], swiftSettings: swiftSettings),
     .executableTarget(
       name: "PithTool",
@@ -136,7 +141,11 @@ let package = Package(
     tests("Checkpoints", ["Checkpoints", "Tensors", "JSONText"]),
     tests("Text", ["Text", "JSONText"]),
     tests("Weights", ["Weights", "Tensors", "LinearAlgebra", "Kernels"]),
-    tests("Artefacts", ["Artefacts", "Weights", "Checkpoints", "Tensors", "Digests", "JSONText"]),
+    tests(
+      "Artefacts",
+      [
+        "Artefacts", "Weights", "LinearAlgebra", "Checkpoints", "Tensors", "Digests", "JSONText",
+      ]),
     tests(
       "Models",
       [
@@ -145,7 +154,11 @@ let package = Package(
       ]),
     tests(
       "Methods",
-      ["Quantization", "Pruning", "LowRank", "Weights", "Tensors", "LinearAlgebra", "Checkpoints"]),
+      [
+        "Quantization", "Pruning", "LowRank", "Allocation", "Weights", "Tensors", "LinearAlgebra",
+        "Checkpoints", "Kernels",
+      ]),
+    tests("Allocation", ["Allocation"]),
     tests(
       "Evaluation",
       [
@@ -158,12 +171,18 @@ let package = Package(
         "Interchange", "Artefacts", "Weights", "Checkpoints", "Tensors", "JSONText", "Digests",
         "Kernels",
       ]),
+    tests(
+      "ZerothOrder",
+      [
+        "ZerothOrder", "Objectives", "Models", "Architectures", "Artefacts", "Quantization",
+        "Checkpoints", "Weights", "Tensors", "Text", "JSONText", "Digests",
+      ]),
     tests("Recipes", ["Recipes", "JSONText"]),
     tests(
       "Pipeline",
       [
         "Pipeline", "Recipes", "Artefacts", "Architectures", "Checkpoints", "Weights", "Tensors",
-        "JSONText", "RunRecords", "Digests",
+        "JSONText", "RunRecords", "Digests", "Models", "Evaluation",
       ]),
     tests("Reports", ["Reports", "RunRecords"]),
     tests("Architecture", []),

@@ -32,6 +32,9 @@ extension ArchitectureError: CustomStringConvertible {
         + "look for NaN or overflow in the weights before this layer"
     case .statisticsDisagree(let site, let left, let right):
       "statistics of '\(site)' cannot be merged: one has \(left) inputs, the other \(right)"
+    case .statisticsOfAnotherModel(let tensor, let width, let columns):
+      "the statistics of the input of '\(tensor)' have \(width) entries, the weight reads "
+        + "\(columns) inputs; they are of another model: gather them on this one"
     case .statisticsMalformed(let path, let item, let found, let expected):
       "'\(path)': '\(item)' is \(found) where \(expected) was expected "
         + "(docs/statistics-format.md)"

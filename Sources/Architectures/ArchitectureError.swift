@@ -12,6 +12,7 @@ public enum ArchitectureError: Error, Sendable, Hashable {
   case notFloatingPoint(tensor: String, found: String)
   case notFinite(site: String, batch: Int)
   case statisticsDisagree(site: String, left: Int, right: Int)
+  case statisticsOfAnotherModel(tensor: String, width: Int, columns: Int)
   case statisticsMalformed(path: String, item: String, found: String, expected: String)
 }
 

@@ -132,6 +132,16 @@ public struct BlockDescription: Sendable, Hashable {
     projections.linears + [attentionOutput] + feedForward.linears
   }
 
+  /// The readers of each of `sites`.
+  public var linearsBySite: [[LinearDescription]] {
+    switch feedForward {
+    case .gated(let gate, let up, let down, _):
+      [projections.linears, [attentionOutput], [gate, up], [down]]
+    case .plain(let first, let second, _):
+      [projections.linears, [attentionOutput], [first], [second]]
+    }
+  }
+
   /// The inputs that linear layers read, in order of execution.
   public var sites: [SiteDescription] {
     [SiteDescription(projections.linears), SiteDescription([attentionOutput])]

@@ -1,5 +1,6 @@
 import JSONText
 import Tensors
+import Weights
 
 /// What an artefact says of itself: its root attributes.
 ///
@@ -24,15 +25,25 @@ public struct ArtefactHeader: Sendable, Hashable {
   public var sourceHashes: [String: String]
   /// SHA-256 of the calibration tokens, when a method used any.
   public var calibrationHash: String?
+  /// What calibrated methods gathered their statistics from, in words.
+  public var calibration: String?
+  /// How a run of the model keeps keys and values of older tokens; nil: exactly.
+  public var keyValueScheme: KeyValueScheme?
+  /// What was done to the model around its weights, JSON: `log`, and by `tensors` that are not the
+  /// source's any more what happened to them; nil when nothing was.
+  public var edits: String?
   public var seed: UInt64
   /// The numeric path that the values came by: BLAS core and version, kernel target.
   public var fingerprint: String
+  /// How the values were tuned after compressing, canonical JSON; nil when they were not.
+  public var tuning: String?
 
   public init(
     toolVersion: String, configuration: String? = nil, companions: [String: String] = [:],
     recipeName: String, recipe: String, recipeHash: String, sourceFormat: String,
     sourceMetadata: [String: String] = [:], sourceHashes: [String: String] = [:],
-    calibrationHash: String? = nil, seed: UInt64, fingerprint: String
+    calibrationHash: String? = nil, calibration: String? = nil,
+    keyValueScheme: KeyValueScheme? = nil, edits: String? = nil, seed: UInt64, fingerprint: String
   ) {
     self.toolVersion = toolVersion
     self.configuration = configuration
@@ -44,8 +55,19 @@ public struct ArtefactHeader: Sendable, Hashable {
     self.sourceMetadata = sourceMetadata
     self.sourceHashes = sourceHashes
     self.calibrationHash = calibrationHash
+    self.calibration = calibration
+    self.keyValueScheme = keyValueScheme
+    self.edits = edits
     self.seed = seed
     self.fingerprint = fingerprint
+  }
+
+  /// The tensors that are not the source's any more.
+  public var editedTensors: Set<String> {
+    guard let edits, let object = (try? JSONParser.parse(edits))?["tensors"]?.object else {
+      return []
+    }
+    return Set(object.keys)
   }
 
   /// The root attributes that carry this header.
@@ -64,7 +86,11 @@ public struct ArtefactHeader: Sendable, Hashable {
       "fingerprint": .string(fingerprint),
     ]
     if let configuration { result["config"] = .string(configuration) }
+    if let tuning { result["tuning"] = .string(tuning) }
+    if let edits { result["edits"] = .string(edits) }
     if let calibrationHash { result["calibration_sha256"] = .string(calibrationHash) }
+    if let calibration { result["calibration"] = .string(calibration) }
+    if let keyValueScheme { result["kv_cache"] = .string(keyValueScheme.headerText) }
     for (name, text) in companions {
       result[ArtefactFormat.companionPrefix + name] = .string(text)
     }
@@ -100,8 +126,12 @@ public struct ArtefactHeader: Sendable, Hashable {
       recipeHash: try text("recipe_sha256"), sourceFormat: try text("source_format"),
       sourceMetadata: try Self.strings(try text("source_metadata"), "source_metadata", path),
       sourceHashes: try Self.strings(try text("source_sha256"), "source_sha256", path),
-      calibrationHash: attributes["calibration_sha256"]?.string, seed: seed,
+      calibrationHash: attributes["calibration_sha256"]?.string,
+      calibration: attributes["calibration"]?.string,
+      keyValueScheme: try KeyValueScheme(header: attributes["kv_cache"], path: path),
+      edits: attributes["edits"]?.string, seed: seed,
       fingerprint: try text("fingerprint"))
+    tuning = attributes["tuning"]?.string
     for (name, value) in attributes where name.hasPrefix(ArtefactFormat.companionPrefix) {
       guard let text = value.string else {
         throw .invalidAttribute(path: path, object: "/", attribute: name, found: "\(value)")

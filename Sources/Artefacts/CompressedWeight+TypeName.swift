@@ -7,22 +7,44 @@ extension CompressedWeight {
     var parts: [String] = []
     switch base {
     case .dense(let dense)?: parts.append(dense.values.dtype.rawValue)
-    case .integer(let integer)?:
-      let grid = integer.grid
-      var text = "int\(grid.bits)" + (grid.symmetric ? "" : " asym")
-      switch grid.granularity {
-      case .tensor: text += " tensor"
-      case .channel: text += " channel"
-      case .group(let length): text += " g\(length)"
+    case .integer(let integer)?: parts.append(integer.grid.typeName)
+    case .sparse(let sparse)?:
+      switch sparse.survivors {
+      case .dense(let values): parts.append(values.dtype.rawValue)
+      case .integer(let grid, _, _, _): parts.append(grid.typeName)
       }
-      parts.append(text)
     case .table(let table)?: parts.append(table.grid.description)
     case nil: break
     }
-    if mask != nil { parts.append("sparse \(Int((maskedFraction * 100).rounded()))%") }
+    if let pattern = pattern {
+      parts.append("\(pattern)")
+    } else if mask != nil || maskedFraction > 0 {
+      parts.append("sparse \(Int((maskedFraction * 100).rounded()))%")
+    }
     if let outliers { parts.append("\(outliers.count) columns") }
     for path in lowRank { parts.append("+r\(path.rank)") }
-    if site != nil { parts.append("scaled") }
+    if site?.transforms.isEmpty == false { parts.append("scaled") }
+    if let activations = site?.activations { parts.append("inputs \(activations.name)") }
     return parts.joined(separator: ", ")
+  }
+}
+
+extension CompressedWeight {
+  /// The N:M pattern that the weight keeps, when one was asked for.
+  private var pattern: SparsityClaim? {
+    var claim = mask?.claim
+    if case .sparse(let sparse)? = base { claim = sparse.claim }
+    return claim.flatMap { $0.isPattern ? $0 : nil }
+  }
+}
+
+extension IntegerGrid {
+  fileprivate var typeName: String {
+    let name = "int\(bits)" + (symmetric ? "" : " asym")
+    switch granularity {
+    case .tensor: return name + " tensor"
+    case .channel: return name + " channel"
+    case .group(let length): return name + " g\(length)"
+    }
   }
 }

@@ -28,6 +28,7 @@ extension CheckpointError: CustomStringConvertible {
     case .opening(let path, let problem): "\(path): \(problem)"
     case .shards(let path, let problem): "\(path): \(problem)"
     case .safetensors(let path, let problem): "\(path): \(problem)"
+    case .gguf(let path, let problem): "\(path): \(problem)"
     case .output(let path, let problem): "\(path): \(problem)"
 
     // MARK: HDF5 and Keras

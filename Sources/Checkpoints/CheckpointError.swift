@@ -17,6 +17,7 @@ public enum CheckpointError: Error, Sendable, Hashable {
   case opening(path: String, OpeningProblem)
   case shards(path: String, ShardsProblem)
   case safetensors(path: String, SafetensorsProblem)
+  case gguf(path: String, GGUFProblem)
   case output(path: String, OutputProblem)
 
   // MARK: HDF5 and Keras

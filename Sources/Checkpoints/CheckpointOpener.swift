@@ -5,7 +5,7 @@ public enum CheckpointOpener {
   /// Opens a file or a folder.
   ///
   /// - Throws: `CheckpointError`: a case of its own, with advice, for each thing that people give
-  ///   in a model's place: a PyTorch pickle, a Git LFS pointer, GGUF, an empty file or folder.
+  ///   in a model's place: a PyTorch pickle, a Git LFS pointer, an empty file or folder.
   public static func open(_ path: String) throws(CheckpointError) -> any TensorSource {
     switch FileIO.kind(of: path) {
     case .missing: throw .missing(path: path)
@@ -18,7 +18,7 @@ public enum CheckpointOpener {
     case .safetensors: return try SafetensorsSource(path: path)
     case .shardIndex: return try ShardedSafetensors(index: path)
     case .empty: throw .opening(path: path, .empty)
-    case .gguf: throw .opening(path: path, .gguf)
+    case .gguf: return try GGUFCheckpoint(path: path)
     case .pyTorch: throw .opening(path: path, .pyTorch)
     case .zip: throw .opening(path: path, .unknownArchive)
     case .gitLFSPointer(let size): throw .opening(path: path, .gitLFSPointer(size: size))

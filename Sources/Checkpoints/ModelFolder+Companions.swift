@@ -6,7 +6,7 @@ public enum ModelCompanions {
   public static let names = [
     "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
     "tokenizer.model", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt",
-    "merges.txt", "preprocessor_config.json",
+    "merges.txt", "preprocessor_config.json", "quantize_config.json",
   ]
 
   /// Whether a file of this name is carried along.

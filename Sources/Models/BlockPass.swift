@@ -1,6 +1,7 @@
 import Architectures
 import Kernels
 import Tensors
+import Weights
 
 /// Some sequences on their way through one block.
 struct BlockPass {
@@ -12,6 +13,8 @@ struct BlockPass {
   let positions: [Int32]
   let rotary: RotaryTables.Tables?
   let cache: KeyValueCache?
+  /// How keys and values of older tokens are rounded; nil: not at all.
+  let keyValueScheme: KeyValueScheme?
   let observer: (any SiteObserver)?
   let scratch: ScratchMemory
   let pool: WorkerPool
@@ -37,37 +40,42 @@ struct BlockPass {
 
   /// x ← block(x), `rows × hiddenSize`.
   func run(_ x: UnsafeMutablePointer<Float>) throws {
+    if let observer { return try watched(x, by: observer) }
     let rows = positions.count
-    let shape = model.attention
     try scratch.with(rows * Self.scratchPerRow(model)) { memory in
-      let buffers = AttentionBuffers(memory, rows: rows, shape: shape)
-      try forEachTile(rows) { range in try project(x, range, buffers) }
+      let buffers = AttentionBuffers(memory, rows: rows, shape: model.attention)
+      forEachTile(rows) { range in project(x, range, buffers) }
       storeInCache(buffers)
-      try attend(buffers)
-      try forEachTile(rows) { range in try finish(x, range, buffers) }
+      attendWithScheme(buffers)
+      forEachTile(rows) { range in
+        addAttention(buffers.attended, to: x, range)
+        addFeedForward(to: x, range)
+      }
     }
   }
 
-  /// Tiles by all workers, or in order by this one when somebody watches.
-  private func forEachTile(_ rows: Int, _ body: (Range<Int>) throws -> Void) throws {
-    let tile = Self.tileRows(rows)
-    guard observer == nil else {
-      for first in stride(from: 0, to: rows, by: tile) {
-        try body(first..<min(first + tile, rows))
-      }
-      return
+  /// Attention, older keys and values rounded where the model says so.
+  func attendWithScheme(_ buffers: AttentionBuffers) {
+    if let keyValueScheme {
+      attend(buffers, rounding: keyValueScheme)
+    } else {
+      attend(buffers)
     }
-    try withoutActuallyEscaping(body) { body in
+  }
+
+  /// Tiles of rows by all workers.
+  func forEachTile(_ rows: Int, _ body: (Range<Int>) -> Void) {
+    withoutActuallyEscaping(body) { body in
       // Tiles write to disjoint rows.
       nonisolated(unsafe) let body = body
-      try pool.forEachRange(count: rows, length: tile) { range in try body(range) }
+      try? pool.forEachRange(count: rows, length: Self.tileRows(rows)) { range in body(range) }
     }
   }
 
   /// Norm, queries, keys, values and rotary positions of some rows.
-  private func project(
+  func project(
     _ x: UnsafeMutablePointer<Float>, _ range: Range<Int>, _ buffers: AttentionBuffers
-  ) throws {
+  ) {
     let width = model.hiddenSize
     let count = range.count
     let rows = x + range.lowerBound * width
@@ -75,13 +83,12 @@ struct BlockPass {
     let fused = maps.count == 1
     let shape = model.attention
     let fusedWidth = fused ? maps[0].outputs : 0
-    try scratch.with(count * (width + fusedWidth)) { memory in
+    scratch.with(count * (width + fusedWidth)) { memory in
       var input = UnsafePointer(rows)
       if model.normalization.placement == .before {
         block.attentionNorm.apply(rows, rows: count, into: memory)
         input = UnsafePointer(memory)
       }
-      try observer?.observe(block.description.sites[0], input, rows: count)
       let query = buffers.query + range.lowerBound * shape.queryWidth
       let key = buffers.key + range.lowerBound * shape.keyValueWidth
       let value = buffers.value + range.lowerBound * shape.keyValueWidth
@@ -98,9 +105,8 @@ struct BlockPass {
           column += part
         }
       } else {
-        maps[0].apply(input, rows: count, into: query, pool: pool)
-        maps[1].apply(input, rows: count, into: key, pool: pool)
-        maps[2].apply(input, rows: count, into: value, pool: pool)
+        apply(
+          maps, sharing: block.projectionPreparation, input, rows: count, into: [query, key, value])
       }
       block.queryNorm?.apply(query, rows: count * shape.heads, into: query)
       block.keyNorm?.apply(key, rows: count * shape.keyValueHeads, into: key)
@@ -116,45 +122,91 @@ struct BlockPass {
     }
   }
 
-  /// Attention's output map, the feed-forward part and both residual sums of some rows.
-  private func finish(
-    _ x: UnsafeMutablePointer<Float>, _ range: Range<Int>, _ buffers: AttentionBuffers
-  ) throws {
+  /// Attention's output map and its residual sum of some rows.
+  ///
+  /// - Parameter attended: of all rows, `rows × queryWidth`.
+  func addAttention(
+    _ attended: UnsafeMutablePointer<Float>, to x: UnsafeMutablePointer<Float>, _ range: Range<Int>
+  ) {
     let width = model.hiddenSize
     let count = range.count
     let rows = x + range.lowerBound * width
-    let before = model.normalization.placement == .before
-    let sites = block.description.sites
-    let feedForward = block.description.feedForward
-    let gated = block.feedForward.count == 3
-    let inner = feedForward.width
-    try scratch.with(count * (width + inner * (gated ? 2 : 1))) { memory in
-      let attended = UnsafePointer(buffers.attended + range.lowerBound * model.attention.queryWidth)
-      try observer?.observe(sites[1], attended, rows: count)
-      block.attentionOutput.apply(attended, rows: count, into: memory, pool: pool)
+    scratch.with(count * width) { memory in
+      let input = UnsafePointer(attended + range.lowerBound * model.attention.queryWidth)
+      block.attentionOutput.apply(input, rows: count, into: memory, pool: pool)
       pith_add(rows, memory, count * width)
-      var input = UnsafePointer(rows)
-      if before {
-        block.feedForwardNorm.apply(rows, rows: count, into: memory)
-        input = UnsafePointer(memory)
-      } else {
+      if model.normalization.placement == .after {
         block.attentionNorm.apply(rows, rows: count, into: rows)
       }
-      try observer?.observe(sites[2], input, rows: count)
-      let hidden = memory + count * width
+    }
+  }
+
+  /// The feed-forward part and its residual sum of some rows.
+  func addFeedForward(to x: UnsafeMutablePointer<Float>, _ range: Range<Int>) {
+    let count = range.count
+    let rows = x + range.lowerBound * model.hiddenSize
+    scratch.with(count * block.description.feedForward.width) { hidden in
+      activate(rows, count, into: hidden)
+      addOutput(of: hidden, to: rows, count)
+    }
+  }
+
+  /// The feed-forward part's last map and its residual sum of some rows.
+  func addOutput(
+    of hidden: UnsafePointer<Float>, to x: UnsafeMutablePointer<Float>, _ count: Int
+  ) {
+    let width = model.hiddenSize
+    scratch.with(count * width) { memory in
+      block.feedForwardOutput.apply(hidden, rows: count, into: memory, pool: pool)
+      pith_add(x, memory, count * width)
+    }
+    if model.normalization.placement == .after {
+      block.feedForwardNorm.apply(x, rows: count, into: x)
+    }
+  }
+
+  /// What the last map of the feed-forward part reads, of rows at `x`.
+  func activate(
+    _ x: UnsafePointer<Float>, _ count: Int, into hidden: UnsafeMutablePointer<Float>
+  ) {
+    let feedForward = block.description.feedForward
+    let inner = feedForward.width
+    let gated = block.feedForwardInputs.count == 2
+    scratch.with(count * (model.hiddenSize + (gated ? inner : 0))) { memory in
+      var input = x
+      if model.normalization.placement == .before {
+        block.feedForwardNorm.apply(x, rows: count, into: memory)
+        input = UnsafePointer(memory)
+      }
       let activation = feedForward.activation.kernel
-      block.feedForward[0].apply(input, rows: count, into: hidden, pool: pool)
+      let up = memory + count * model.hiddenSize
+      apply(
+        block.feedForwardInputs, sharing: block.feedForwardPreparation, input, rows: count,
+        into: gated ? [hidden, up] : [hidden])
       if gated {
-        let up = hidden + count * inner
-        block.feedForward[1].apply(input, rows: count, into: up, pool: pool)
         pith_activate_gated(activation, hidden, up, count * inner)
       } else {
         pith_activate(activation, hidden, count * inner)
       }
-      try observer?.observe(sites[3], hidden, rows: count)
-      block.feedForward[gated ? 2 : 1].apply(hidden, rows: count, into: memory, pool: pool)
-      pith_add(rows, memory, count * width)
-      if !before { block.feedForwardNorm.apply(rows, rows: count, into: rows) }
+    }
+  }
+
+  /// Several maps of one input; what all of them do to it first is done once.
+  private func apply(
+    _ maps: some Sequence<LinearMap>, sharing preparation: InputPreparation?,
+    _ input: UnsafePointer<Float>, rows: Int, into outputs: [UnsafeMutablePointer<Float>]
+  ) {
+    guard let preparation else {
+      for (map, output) in zip(maps, outputs) {
+        map.apply(input, rows: rows, into: output, pool: pool)
+      }
+      return
+    }
+    preparation.prepared(input, rows: rows).values.withUnsafeBufferPointer { values in
+      guard let start = values.baseAddress else { return }
+      for (map, output) in zip(maps, outputs) {
+        map.applyPrepared(start, rows: rows, into: output, pool: pool)
+      }
     }
   }
 }

@@ -11,25 +11,39 @@ public final class BlockwiseRunner {
   public let description: ModelDescription
   public let batch: TokenBatch
   /// The next block to pass.
-  public private(set) var position = 0
+  public internal(set) var position = 0
+  /// The next site of the block at `position` that `step` goes to; all sites behind: their number.
+  public internal(set) var site = 0
   /// The most bytes of states, scratch and block weights held at once so far.
   public private(set) var peakBytes = 0
 
-  private let trunk: ModelTrunk
+  let trunk: ModelTrunk
   private let head: VocabularyHead?
-  private let store: HiddenStateStore
-  private let chunks: [Range<Int>]
+  let store: HiddenStateStore
+  let chunks: [Range<Int>]
+  let memoryLimit: Int
+  let folder: String
+  /// Whether the step to the last site has gone on over the block's end.
+  var isFinished = false
+  /// Called before every pass of some sequences through (a step of) a block; may stop it.
+  public var willPass: () throws -> Void = {}
+  /// Attention's results, from the step that makes them to the one that reads them.
+  var attention: HiddenStateStore?
 
   /// Embeds a data set.
   ///
   /// - Parameters:
   ///   - provider: where the embeddings, the final norm and the head come from.
   ///   - memoryLimit: bytes of hidden states to hold in memory; more go to a file in `folder`.
+  ///   - passRows: rows that go through a block together; nil makes them fewer under a small
+  ///     limit, which other tiles then round otherwise.
   /// - Throws: `ModelError` for tokens out of range, sequences too long, a full disk.
   public init(
     _ provider: any WeightProvider, batch: TokenBatch, memoryLimit: Int = .max,
-    folder: String = NSTemporaryDirectory(), pool: WorkerPool = .serial
+    passRows: Int? = nil, folder: String = NSTemporaryDirectory(), pool: WorkerPool = .serial
   ) throws {
+    self.memoryLimit = memoryLimit
+    self.folder = folder
     description = provider.description
     self.batch = batch
     try batch.validate(for: description)
@@ -40,7 +54,7 @@ public final class BlockwiseRunner {
       folder: folder)
     // A window of states counts against the cap too.
     let windowRows = max(1, memoryLimit / (8 * provider.description.hiddenSize))
-    chunks = batch.chunks(ofRows: min(trunk.blockwisePassRows, windowRows))
+    chunks = batch.chunks(ofRows: passRows ?? min(trunk.blockwisePassRows, windowRows))
     for chunk in chunks {
       try store.with(rows: rows(chunk), reading: false, writing: true, scratch: trunk.scratch) {
         trunk.embed(batch, chunk, cache: nil, into: $0)
@@ -74,7 +88,9 @@ public final class BlockwiseRunner {
     _ block: PreparedBlock, observer: (any SiteObserver)?, writing: Bool
   ) throws {
     precondition(block.description.index == position, "block \(position) is next")
+    precondition(site == 0, "block \(position) is under way")
     for chunk in chunks {
+      try willPass()
       try store.with(rows: rows(chunk), writing: writing, scratch: trunk.scratch) {
         try trunk.run(block, batch, chunk, $0, observer: observer)
       }
@@ -99,6 +115,15 @@ public final class BlockwiseRunner {
     }
   }
 
+  /// Hands out what the head's table multiplies, sequences in order, when all blocks are passed.
+  ///
+  /// - Parameter body: gets the sequences' rows, `rows × the head's width`.
+  /// - Throws: `ModelError.noHead`.
+  public func headInputs(_ body: (Matrix<Float>) throws -> Void) throws {
+    guard let head else { throw ModelError.noHead(modelType: description.modelType) }
+    try finish { _, hidden in try body(head.prepared(hidden, pool: trunk.pool)) }
+  }
+
   /// Scores targets of the final hidden states; see `LanguageModel.scores`.
   public func scores(targets: [Int32]) throws -> [RowScore?] {
     guard let head else { throw ModelError.noHead(modelType: description.modelType) }
@@ -112,11 +137,25 @@ public final class BlockwiseRunner {
     return result
   }
 
-  private func rows(_ sequences: Range<Int>) -> Range<Int> {
+  func rows(_ sequences: Range<Int>) -> Range<Int> {
     batch.offsets[sequences.lowerBound]..<batch.offsets[sequences.upperBound]
   }
 
-  private func account(blockBytes: Int) {
-    peakBytes = max(peakBytes, store.residentBytes + trunk.scratch.byteCount + blockBytes)
+  func account(blockBytes: Int) {
+    let states = store.residentBytes + (attention?.residentBytes ?? 0)
+    peakBytes = max(peakBytes, states + trunk.scratch.byteCount + blockBytes)
+  }
+}
+
+extension BlockwiseRunner {
+  /// Rows that go through a block together whatever the memory limit, as long as sequences are not
+  /// longer.
+  public static func passRows(_ model: ModelDescription) -> Int {
+    ModelTrunk.blockwisePassRows(model)
+  }
+
+  /// Numbers of scratch that a pass takes per row.
+  public static func scratchPerRow(_ model: ModelDescription) -> Int {
+    BlockPass.scratchPerRow(model)
   }
 }

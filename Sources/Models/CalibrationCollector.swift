@@ -10,13 +10,17 @@ public final class CalibrationCollector: SiteObserver {
   }
   private let state: Mutex<State>
   private let withGram: Bool
+  private let sites: Set<String>?
   private let pool: WorkerPool
 
-  /// - Parameter withGram: whether Gram matrices are gathered, `width²·8` bytes per site.
+  /// - Parameters:
+  ///   - withGram: whether Gram matrices are gathered, `width²·8` bytes per site.
+  ///   - sites: the sites to watch, by name; nil watches all.
   public init(
     for description: ModelDescription, provenance: String = "", withGram: Bool = true,
-    pool: WorkerPool = .serial
+    sites: Set<String>? = nil, pool: WorkerPool = .serial
   ) {
+    self.sites = sites
     state = Mutex(
       State(
         statistics: CalibrationStatistics(
@@ -40,6 +44,7 @@ public final class CalibrationCollector: SiteObserver {
   public func observe(
     _ site: SiteDescription, _ x: UnsafePointer<Float>, rows: Int
   ) throws {
+    guard sites?.contains(site.name) ?? true else { return }
     // Rows come from one thread at a time; the pool's workers see them only inside this call.
     nonisolated(unsafe) let x = x
     try state.withLock { state in

@@ -4,7 +4,7 @@ extension CompressedWeight {
   /// The bytes that the parts take in memory.
   var residentBytes: Int {
     var total = base?.residentBytes ?? 0
-    if case .bitmap(let bits)? = mask { total += bits.bytes.count }
+    if let mask { total += mask.bits.bytes.count }
     if let outliers { total += outliers.columns.bytes.count + outliers.values.bytes.count }
     for path in lowRank {
       total += path.a.residentBytes + path.b.residentBytes + (path.sigma?.bytes.count ?? 0)

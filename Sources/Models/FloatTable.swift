@@ -1,7 +1,9 @@
 import Foundation
 import Tensors
+import Weights
 
-/// A matrix of f32 in memory, or of a narrower type that is decoded as rows are read.
+/// A matrix of f32 in memory, or of a narrower type or a compressed weight that is decoded as rows
+/// are read.
 public struct FloatTable: Sendable {
   public let rows: Int
   public let columns: Int
@@ -9,10 +11,13 @@ public struct FloatTable: Sendable {
   private let bytes: Bytes
   /// Whether the bytes are a file's pages that are let go after use.
   private let isTransient: Bool
+  /// What rows are decoded from, when it is not `bytes`.
+  private let compressed: CompressedWeight?
 
   /// A table over a tensor of two axes; another rank is a bug of the caller.
   public init(_ tensor: Tensor) {
     isTransient = false
+    compressed = nil
     precondition(tensor.shape.rank == 2 && tensor.dtype.isFloatingPoint, "a table is a matrix")
     rows = tensor.shape.dimensions[0]
     columns = tensor.shape.dimensions[1]
@@ -29,6 +34,7 @@ public struct FloatTable: Sendable {
   init(transient tensor: Tensor) {
     precondition(tensor.shape.rank == 2 && tensor.dtype.isFloatingPoint, "a table is a matrix")
     isTransient = true
+    compressed = nil
     rows = tensor.shape.dimensions[0]
     columns = tensor.shape.dimensions[1]
     dtype = tensor.dtype
@@ -38,6 +44,7 @@ public struct FloatTable: Sendable {
   /// A table over values in memory.
   public init(floats: [Float], rows: Int, columns: Int) {
     isTransient = false
+    compressed = nil
     precondition(floats.count == rows * columns, "\(floats.count) values, \(rows) × \(columns)")
     self.rows = rows
     self.columns = columns
@@ -45,8 +52,21 @@ public struct FloatTable: Sendable {
     bytes = Bytes(floats)
   }
 
+  /// A table over a compressed weight, rows as its outputs.
+  public init(_ weight: CompressedWeight) {
+    isTransient = false
+    compressed = weight
+    rows = weight.rows
+    columns = weight.columns
+    dtype = .f32
+    bytes = Bytes([UInt8]())
+  }
+
   /// The same numbers in f32.
   public var decoded: FloatTable {
+    if let compressed {
+      return FloatTable(floats: compressed.decoded().values, rows: rows, columns: columns)
+    }
     if dtype == .f32 { return self }
     return FloatTable(
       floats: Array(unsafeUninitializedCapacity: rows * columns) { target, count in
@@ -56,17 +76,25 @@ public struct FloatTable: Sendable {
   }
 
   /// The bytes that the table takes.
-  public var byteCount: Int { bytes.count }
+  public var byteCount: Int { compressed?.residentBytes ?? bytes.count }
 
   /// The values, when they are f32 and aligned as such.
   var floats: UnsafePointer<Float>? {
-    guard dtype == .f32, UInt(bitPattern: bytes.buffer.baseAddress) % 4 == 0 else { return nil }
+    guard compressed == nil, dtype == .f32, UInt(bitPattern: bytes.buffer.baseAddress) % 4 == 0
+    else { return nil }
     return bytes.buffer.baseAddress?.assumingMemoryBound(to: Float.self)
   }
 
   /// Writes some rows as f32; out of range is a bug of the caller.
   public func read(rows range: Range<Int>, into target: UnsafeMutablePointer<Float>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")
+    if let compressed {
+      let values = compressed.decoded(rows: range).values
+      values.withUnsafeBufferPointer { source in
+        if let start = source.baseAddress { target.update(from: start, count: source.count) }
+      }
+      return
+    }
     let bytesPerRow = columns * dtype.bytes
     FloatConversion.decode(
       UnsafeRawBufferPointer(

@@ -1,5 +1,6 @@
 import Architectures
 import Tensors
+import Weights
 
 /// What every way of running a model shares: embedding, positions, scratch, workers.
 final class ModelTrunk: Sendable {
@@ -7,6 +8,7 @@ final class ModelTrunk: Sendable {
   let model: ModelDescription
   let embedder: Embedder
   let rotary: RotaryTables?
+  let keyValueScheme: KeyValueScheme?
   let finalNorm: Norm?
   let outputProjection: LinearMap?
   let scratch = ScratchMemory()
@@ -21,6 +23,10 @@ final class ModelTrunk: Sendable {
     let model = provider.description
     self.model = model
     self.pool = pool
+    keyValueScheme = provider.keyValueScheme
+    if keyValueScheme != nil, !model.attention.causal {
+      throw ModelError.keyValueSchemeNotCausal(modelType: model.modelType)
+    }
     embedder = try Embedder(from: provider)
     finalNorm = try model.finalNorm.map { try Norm($0, model.normalization, from: provider) }
     outputProjection = try model.outputProjection.map { try LinearMap($0, from: provider) }
@@ -33,11 +39,19 @@ final class ModelTrunk: Sendable {
   }
 
   /// Rows that one pass takes, as long as its sequences are not longer.
-  var passRows: Int { max(512, Self.passBytes / (4 * BlockPass.scratchPerRow(model))) }
+  var passRows: Int { Self.passRows(model) }
+
+  static func passRows(_ model: ModelDescription) -> Int {
+    max(512, passBytes / (4 * BlockPass.scratchPerRow(model)))
+  }
 
   /// The same where weights pass through memory block by block: half, to stay in bounds that a
   /// user sets; there the longer tiles of a long pass are worth less than their room.
-  var blockwisePassRows: Int { max(512, passRows / 2) }
+  var blockwisePassRows: Int { Self.blockwisePassRows(model) }
+
+  static func blockwisePassRows(_ model: ModelDescription) -> Int {
+    max(512, passRows(model) / 2)
+  }
 
   /// The width of the final hidden states.
   var outputWidth: Int { outputProjection?.outputs ?? model.hiddenSize }
@@ -77,13 +91,20 @@ final class ModelTrunk: Sendable {
     _ x: UnsafeMutablePointer<Float>, cache: KeyValueCache? = nil,
     observer: (any SiteObserver)? = nil
   ) throws {
+    try pass(block, batch, sequences, cache: cache, observer: observer).run(x)
+  }
+
+  /// Some sequences before one block.
+  func pass(
+    _ block: PreparedBlock, _ batch: TokenBatch, _ sequences: Range<Int>,
+    cache: KeyValueCache? = nil, observer: (any SiteObserver)? = nil
+  ) -> BlockPass {
     let (segments, positions) = layout(batch, sequences, cache: cache)
     let highest = Int(positions.max() ?? 0)
-    try BlockPass(
+    return BlockPass(
       model: model, block: block, segments: segments, positions: positions,
-      rotary: rotary?.covering(highest + 1), cache: cache, observer: observer, scratch: scratch,
-      pool: pool
-    ).run(x)
+      rotary: rotary?.covering(highest + 1), cache: cache, keyValueScheme: keyValueScheme,
+      observer: observer, scratch: scratch, pool: pool)
   }
 
   /// The final norm and projection of some rows; `y` is `rows × outputWidth` and may be x when

@@ -6,15 +6,27 @@ extension PipelineError: CustomStringConvertible {
     case .strictGroup(let tensor, let requested, let width):
       "group \(requested) does not divide the \(width) inputs of '\(tensor)' and the recipe says "
         + "strict_groups; choose a group that divides, or an override for this tensor"
-    case .statisticsNeeded(let tensor, let rows, let columns):
-      "the recipe calibrates '\(tensor)' (\(rows) × \(columns)) and no statistics were given; gather "
-        + "them with 'pith calibrate' and name the file with --statistics"
+    case .notRunnable(let tensor, let rows, let columns, let reason):
+      "the recipe calibrates '\(tensor)' (\(rows) × \(columns)), and the model cannot be run to "
+        + "gather statistics: \(reason); name a file of them with --statistics, or take a method "
+        + "that needs none (rtn)"
+    case .notCalibratable(let tensor, let rows, let columns):
+      "the recipe calibrates '\(tensor)' (\(rows) × \(columns)), which is no linear layer of a "
+        + "block and no head, so that nothing is known of its inputs; leave it out with 'ignore', "
+        + "or give it a method that needs no statistics in an override"
+    case .lookedUp(let tensor, let stage):
+      "'\(tensor)' is a table whose rows are looked up, not multiplied, so that '\(stage)' has "
+        + "nothing to be calibrated on; give it a method that needs no statistics in an override"
+    case .editNeedsStatistics(let stage):
+      "the recipe's '\(stage)' needs to know the inputs of every layer and no statistics were "
+        + "given; gather them with 'pith calibrate' and name the file with --statistics"
+    case .editImpossible(let stage, let path, let reason):
+      "the recipe's '\(stage)' is impossible for '\(path)': \(reason); "
+        + "leave the stage out for this model"
     case .statisticsMissing(let tensor, let rows, let columns, let path):
       "'\(path)' has no statistics of the input of '\(tensor)' (\(rows) × \(columns)); gather them "
         + "on this model, or leave the tensor out with 'ignore'"
-    case .calibrationMismatch(let tensor, let rows, let columns, let width, let path):
-      "'\(path)': the statistics of the input of '\(tensor)' have \(width) entries, the weight is "
-        + "\(rows) × \(columns): expected \(columns); they are of another model"
+    case .tuning(let reason): reason
     case .statisticsWithoutGram(let tensor, let columns, let path):
       "'\(path)': no Gram matrix for '\(tensor)', only sums; expected \(columns) × \(columns); "
         + "gather the statistics again"
@@ -25,6 +37,9 @@ extension PipelineError: CustomStringConvertible {
     case .patternDoesNotFit(let tensor, let kept, let of, let columns):
       "the pattern \(kept):\(of) does not fit '\(tensor)': its \(columns) inputs are no multiple of "
         + "\(of); ignore this tensor or override its pattern"
+    case .calibrationMemory(let needed, let limit):
+      "calibration needs \(Self.mebibytes(needed)) of memory beside the hidden states, the limit is "
+        + "\(Self.mebibytes(limit)); raise --memory, or take statistics from a file (--statistics)"
     case .memoryTooSmall(let needed, let limit, let tensor):
       "'\(tensor)' needs \(Self.mebibytes(needed)) of memory at its peak, the limit is "
         + "\(Self.mebibytes(limit)); raise --memory, or ignore this tensor"
@@ -64,9 +79,6 @@ extension PipelineError: CustomStringConvertible {
     case .valuesDiffer(let tensor, let path):
       "tensor '\(tensor)' is stored as it is, and not as '\(path)' has it; validate against the "
         + "model that the artefact was made from"
-    case .statisticsMismatch(let tensor, let width, let columns):
-      "the statistics of the input of '\(tensor)' are \(width) wide, the weight reads \(columns) "
-        + "inputs; calibrate with the model that the artefact was made from"
     case .tensorMissing(let tensor, let path):
       "'\(path)' has no tensor '\(tensor)', which the other holds; validate against the model that "
         + "the artefact was made from"

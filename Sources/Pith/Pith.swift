@@ -1,5 +1,6 @@
 // The library for other packages: `import Pith` brings in every room that a caller needs.
 
+@_exported import Allocation
 @_exported import Architectures
 @_exported import Artefacts
 @_exported import Checkpoints
@@ -8,6 +9,7 @@
 @_exported import LinearAlgebra
 @_exported import LowRank
 @_exported import Models
+@_exported import Objectives
 @_exported import Pipeline
 @_exported import Pruning
 @_exported import Quantization
@@ -17,3 +19,4 @@
 @_exported import Tensors
 @_exported import Text
 @_exported import Weights
+@_exported import ZerothOrder

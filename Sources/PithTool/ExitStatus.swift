@@ -44,6 +44,11 @@ enum ExitStatus: Int32 {
     case ModelError.badSampling, EvaluationError.tooFewModels,
       EvaluationError.tokenFileNeedsNoWindows, EvaluationError.tooManyTopTokens:
       .usage
+    case ZerothOrderError.interrupted: .stopped
+    case ZerothOrderError.badOption, ZerothOrderError.logExists, ZerothOrderError.stepsBeyondLog,
+      ZerothOrderError.nothingToTune, ZerothOrderError.logOfOtherRun:
+      .usage
+    case is ZerothOrderError, is ObjectivesError: .badInput
     case ModelError.scratchFile: .outOfResource
     case is ModelError, is ArchitectureError, is EvaluationError: .badInput
     case is UsageError: .usage
@@ -64,15 +69,15 @@ enum ExitStatus: Int32 {
   private static func pipelineStatus(of error: PipelineError) -> ExitStatus {
     switch error {
     case .unmatchedSelectors, .strictGroup, .rankTooLarge, .tooManyOutliers, .patternDoesNotFit,
-      .statisticsNeeded,
+      .notCalibratable, .lookedUp, .editNeedsStatistics,
       .outputExists, .outputIsModel, .unfinishedRun, .nothingToResume, .changedSinceJournal,
-      .workFolderBusy:
+      .workFolderBusy, .tuning:
       .usage
-    case .memoryTooSmall, .diskTooSmall, .diskFull: .outOfResource
+    case .memoryTooSmall, .calibrationMemory, .diskTooSmall, .diskFull: .outOfResource
     case .interrupted: .stopped
-    case .file, .statisticsMissing, .statisticsMismatch, .calibrationMismatch,
+    case .file, .notRunnable, .statisticsMissing,
       .statisticsWithoutGram, .damagedJournal,
-      .nonFinite, .stage, .shapeMismatch, .valuesDiffer, .tensorMissing:
+      .nonFinite, .stage, .editImpossible, .shapeMismatch, .valuesDiffer, .tensorMissing:
       .badInput
     }
   }

@@ -58,14 +58,93 @@ struct ModelOptions: ParsableArguments {
   }
 }
 
-/// The statistics of calibrated stages.
-struct StatisticsOptions: ParsableArguments {
+/// What calibrated stages learn their inputs from.
+struct CalibrationOptions: ParsableArguments {
   @Option(
-    name: .customLong("statistics"),
-    help: "Statistics of the model's inputs, by 'pith calibrate', for methods such as gptq.")
-  var path: String?
+    help: """
+      The text of methods such as gptq: a text, JSONL, an HDF5 file with window_ids, 'self' for the \
+      model's own samples, or 'builtin'. Default: the recipe's.
+      """)
+  var calibration: String?
 
-  func load() throws -> CalibrationInput? { try path.map(CalibrationInput.read) }
+  @Option(
+    name: [.customLong("sequences"), .customLong("samples")],
+    help: "Windows of that text, at random places. Default: the recipe's (128).")
+  var sequences: Int?
+
+  @Option(help: "Tokens of a window. Default: the recipe's (512).")
+  var length: Int?
+
+  @Option(
+    help: """
+      What a layer's inputs come through: compressed 'layers', compressed 'blocks', or the dense \
+      model ('none'). Default: the recipe's (layers).
+      """)
+  var sequential: Propagation?
+
+  @Option(
+    help: """
+      With --sequential layers: what a layer is fitted to, its 'own' outputs, the 'dense' model's, \
+      or those with the residual 'stream' made good. Default: the recipe's (stream).
+      """)
+  var target: Target?
+
+  @Option(help: "A tokenizer.json in place of the model's own.")
+  var tokenizer: String?
+
+  @Option(
+    help: "Statistics of the dense model by 'pith calibrate', in place of a text: one shot.")
+  var statistics: String?
+
+  /// The words of a recipe's `calibration: {sequential: …}`.
+  enum Propagation: String, ExpressibleByArgument, CaseIterable {
+    case layers, blocks, none
+  }
+
+  /// The words of a recipe's `calibration: {target: …}`.
+  enum Target: String, ExpressibleByArgument, CaseIterable {
+    case own, dense, stream
+  }
+
+  func validate() throws {
+    for (name, value) in [("--sequences", sequences), ("--length", length)] {
+      guard let value, !(1...1_048_576).contains(value) else { continue }
+      throw ValidationError("\(name) takes a number from 1 to 1048576.")
+    }
+    let isText =
+      calibration != nil || sequences != nil || length != nil || sequential != nil
+      || target != nil
+    if statistics != nil, isText {
+      throw ValidationError(
+        "--statistics stands for a text: leave out --calibration, --sequences, --length and "
+          + "--sequential.")
+    }
+  }
+
+  /// The recipe with what the command line says in its place.
+  func applied(to recipe: Recipe) -> Recipe {
+    var recipe = recipe
+    switch calibration {
+    case nil: break
+    case "builtin": recipe.calibration.data = .builtin
+    case "self": recipe.calibration.data = .model
+    case let path?: recipe.calibration.data = .file(path)
+    }
+    if let sequences { recipe.calibration.sequences = sequences }
+    if let length { recipe.calibration.length = length }
+    switch sequential {
+    case nil: break
+    case .layers: recipe.calibration.sequential = .layers
+    case .blocks: recipe.calibration.sequential = .blocks
+    case .some(.none): recipe.calibration.sequential = .none
+    }
+    if let target {
+      recipe.calibration.target = .init(rawValue: target.rawValue) ?? recipe.calibration.target
+    }
+    return recipe
+  }
+
+  func load() throws -> CalibrationInput? { try statistics.map(CalibrationInput.read) }
 }
 
 /// Memory, workers and where JSON goes.
@@ -93,8 +172,11 @@ struct RunOptions: ParsableArguments {
 
 extension RunOptions {
   /// The options of a plan.
-  func planOptions(hashing: Bool = true, durable: Bool = true) -> PlanOptions {
+  func planOptions(
+    hashing: Bool = true, durable: Bool = true, tokenizer: String? = nil
+  ) -> PlanOptions {
     PlanOptions(
-      memoryLimit: memory?.bytes, workers: workerCount, hashing: hashing, durable: durable)
+      memoryLimit: memory?.bytes, workers: workerCount, hashing: hashing, durable: durable,
+      tokenizer: tokenizer)
   }
 }

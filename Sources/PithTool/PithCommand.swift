@@ -28,7 +28,8 @@ struct PithCommand: ParsableCommand {
       InspectCommand.self, ConvertCommand.self, PlanCommand.self, CompressCommand.self,
       ValidateCommand.self, VerifyCommand.self, DecompressCommand.self, RecipeCommand.self,
       EvaluateCommand.self, CompareCommand.self, CalibrateCommand.self, GenerateCommand.self,
-      ExportCommand.self, MergeCommand.self,
+      ExportCommand.self, ImportCommand.self, MergeCommand.self,
+      FinetuneCommand.self, ReplayCommand.self, LogCommand.self,
     ])
 }
 

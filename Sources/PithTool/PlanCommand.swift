@@ -9,16 +9,16 @@ struct PlanCommand: ParsableCommand {
 
   @OptionGroup var modelOptions: ModelOptions
 
-  @OptionGroup var statistics: StatisticsOptions
+  @OptionGroup var calibration: CalibrationOptions
 
   @OptionGroup var options: RunOptions
 
   func run() throws {
-    let recipe = try recipe.load()
+    let recipe = calibration.applied(to: try recipe.load())
     let source = try modelOptions.open()
     let plan = try Planner.plan(
-      recipe, for: source, options: options.planOptions(),
-      calibration: statistics.load())
+      recipe, for: source, options: options.planOptions(tokenizer: calibration.tokenizer),
+      calibration: calibration.load())
     let record = plan.record(toolVersion: toolVersion)
     if options.json {
       print(record.json.text(.pretty))

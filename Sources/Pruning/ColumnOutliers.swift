@@ -16,18 +16,36 @@ public enum ColumnOutliers {
   public static func extract(
     _ weight: CompressedWeight, count: Int, valueType: DType = .f16
   ) throws(WeightsError) -> CompressedWeight {
-    guard let base = weight.base else { throw .baseMissing(operation: "outliers") }
-    guard [.f32, .f16, .bf16].contains(valueType) else {
-      throw .factorTypeUnsupported(valueType)
-    }
     let taken = weight.outliers?.columnNumbers ?? []
     guard count >= 0, count <= weight.columns - taken.count else {
       throw .countOutOfRange(count: count, columns: weight.columns - taken.count)
     }
     guard count > 0 else { return weight }
+    guard weight.base != nil else { throw .baseMissing(operation: "outliers") }
     let values = weight.decodedBase()
     try values.checkFinite()
-    let chosen = largest(values, count: count, except: Set(taken))
+    return try extract(
+      weight, columns: largest(values, count: count, except: Set(taken)), valueType: valueType)
+  }
+
+  /// Moves given columns of the base into outliers; those that are there already stay.
+  ///
+  /// - Throws: as above; `.countOutOfRange` for a column that the weight does not have.
+  public static func extract(
+    _ weight: CompressedWeight, columns: [Int], valueType: DType = .f16
+  ) throws(WeightsError) -> CompressedWeight {
+    guard let base = weight.base else { throw .baseMissing(operation: "outliers") }
+    guard [.f32, .f16, .bf16].contains(valueType) else {
+      throw .factorTypeUnsupported(valueType)
+    }
+    let taken = Set(weight.outliers?.columnNumbers ?? [])
+    let chosen = Set(columns).subtracting(taken).sorted()
+    if let beyond = chosen.first(where: { $0 < 0 || $0 >= weight.columns }) {
+      throw .countOutOfRange(count: beyond, columns: weight.columns)
+    }
+    guard !chosen.isEmpty else { return weight }
+    let values = weight.decodedBase()
+    try values.checkFinite()
     var result = weight
     result.outliers = merged(weight.outliers, values, chosen, valueType)
     if let found = result.outliers?.values.floats().firstIndex(where: { !$0.isFinite }) {
@@ -81,6 +99,9 @@ public enum ColumnOutliers {
       var matrix = base.decoded()
       for row in 0..<matrix.rows { for column in chosen { matrix[row, column] = 0 } }
       weight.base = .dense(matrix, as: dense.values.dtype)
+    case .sparse:
+      weight = weight.unpacked()
+      if let apart = weight.base { remove(chosen, from: apart, of: &weight) }
     default:
       let mask = Mask(rows: weight.rows, columns: weight.columns) { !chosen.contains($1) }
       weight.mask = weight.mask.map { $0.intersecting(mask) } ?? mask

@@ -32,7 +32,7 @@ struct RefitProblem: Sendable {
     var rowsImproved: Int
   }
 
-  static let tileRows = 64
+  static let tileRows = 128
 
   func solve(pool: WorkerPool) -> Outcome {
     let rows = base.rows

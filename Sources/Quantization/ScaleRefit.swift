@@ -30,40 +30,29 @@ public enum ScaleRefit {
     _ weight: CompressedWeight, target: Matrix<Float>, gram: Matrix<Double>,
     pool: WorkerPool = .serial
   ) throws(QuantizationError) -> (weight: CompressedWeight, report: Report) {
+    let normalized = try NormalizedGram(
+      gram, weight: weight, target: target, operation: "a refit of scales")
     let before = try WeightedError.of(
       WeightedError.subtract(weight.decodedBase(), from: target), gram: gram, pool: pool)
-    return try refit(weight, target: target, gram: gram, before: before, pool: pool)
+    return refit(weight, target: target, gram: normalized, before: before, pool: pool)
   }
 
-  /// As above, the error before being known.
+  /// As above, the error before being known and everything checked.
   static func refit(
-    _ weight: CompressedWeight, target: Matrix<Float>, gram: Matrix<Double>, before: Double,
+    _ weight: CompressedWeight, target: Matrix<Float>, gram: NormalizedGram, before: Double,
     pool: WorkerPool
-  ) throws(QuantizationError) -> (weight: CompressedWeight, report: Report) {
-    guard case .integer(let base) = weight.base else {
-      throw .notQuantized(operation: "a refit of scales")
-    }
-    guard gram.rows == base.columns, gram.columns == base.columns, target.rows == base.rows,
-      target.columns == base.columns
-    else {
-      throw .statisticsMismatch(
-        rows: target.rows, columns: target.columns, gram: [gram.rows, gram.columns])
-    }
-    if let index = Finiteness.firstNonFinite(gram.values) {
-      throw .statisticsNotFinite(row: index / gram.columns, column: index % gram.columns)
-    }
-    let mean = (0..<gram.rows).reduce(0.0) { $0 + gram[$1, $1] / Double(gram.rows) }
+  ) -> (weight: CompressedWeight, report: Report) {
     var report = Report(before: before, after: before, rowsImproved: 0)
-    guard mean > 0, mean.isFinite, base.rows > 0 else { return (weight, report) }
-    let normalized = Matrix<Float>(
-      rows: gram.rows, columns: gram.columns, values: gram.values.map { Float($0 / mean) })
+    guard case .integer(let base) = weight.base, gram.mean > 0, base.rows > 0 else {
+      return (weight, report)
+    }
     let problem = RefitProblem(
-      base: base, mask: weight.mask, target: target, gram: normalized,
+      base: base, mask: weight.mask, target: target, gram: gram.values,
       decoded: weight.decodedBase())
     let outcome = problem.solve(pool: pool)
     var fitted = base
     fitted.scales = base.grid.tensor(ofScales: outcome.scales, shape: base.scales.shape)
-    report.after = max(0, before + outcome.change * mean)
+    report.after = max(0, before + outcome.change * gram.mean)
     report.rowsImproved = outcome.rowsImproved
     var result = weight
     result.base = .integer(fitted)

@@ -25,18 +25,22 @@ extension Recipe {
 
   /// The stages of a tensor: the recipe's own, changed by every override that matches, in order.
   ///
-  /// Empty when an override skips the tensor. Doesn't look at `targets` and `ignore`.
+  /// Empty when an override skips the tensor. Doesn't look at `targets` and `ignore`, and leaves out
+  /// the stages of the whole model.
   public func stages(for tensorName: String) -> [Stage] {
-    overrides.reduce(stages) { stages, override in
+    overrides.reduce(stages.filter { !$0.isModelWide }) { stages, override in
       guard override.matches(tensorName) else { return stages }
       switch override.action {
       case .skip: return []
-      case .stages(let replacement): return replacement
+      case .stages(let replacement): return replacement.filter { !$0.isModelWide }
       case .set(let patches):
         return stages.map { stage in patches.reduce(stage) { $0.applying($1) } }
       }
     }
   }
+
+  /// The stages that change the whole model before its weights, in order.
+  public var modelStages: [Stage] { stages.filter(\.isModelWide) }
 
   /// The overrides that match a tensor, in order.
   public func overrides(for tensorName: String) -> [Override] {

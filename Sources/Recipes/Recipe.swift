@@ -16,6 +16,8 @@ public struct Recipe: Sendable, Hashable {
   public var strictGroups: Bool
   public var seed: UInt64
   public var calibration: Calibration
+  /// How keys and values are kept while the model runs; nil: exactly.
+  public var keyValueCache: KeyValueOptions?
   /// Applied in order.
   public var stages: [Stage]
   /// Applied in order, the last one wins; see `stages(for:)`.
@@ -28,7 +30,7 @@ public struct Recipe: Sendable, Hashable {
   public init(
     name: String, description: String? = nil, targets: [Selector]? = nil, ignore: [Selector] = [],
     strictGroups: Bool = false, seed: UInt64 = 0, calibration: Calibration = Calibration(),
-    stages: [Stage], overrides: [Override] = []
+    keyValueCache: KeyValueOptions? = nil, stages: [Stage], overrides: [Override] = []
   ) {
     version = Self.currentVersion
     self.name = name
@@ -38,6 +40,7 @@ public struct Recipe: Sendable, Hashable {
     self.strictGroups = strictGroups
     self.seed = seed
     self.calibration = calibration
+    self.keyValueCache = keyValueCache
     self.stages = stages
     self.overrides = overrides
     file = "<recipe>"
@@ -57,15 +60,43 @@ public struct Calibration: Sendable, Hashable {
     case file(String)
   }
 
+  /// Through what the inputs come that a layer's statistics are of.
+  public enum Propagation: String, Sendable, Hashable, CaseIterable {
+    /// Every compressed layer before it: its inputs carry all errors made so far.
+    case layers
+    /// The compressed blocks before its own, and its own block's dense layers.
+    case blocks
+    /// The dense model: one shot.
+    case none
+  }
+
+  /// What a layer that reads changed inputs is fitted to.
+  public enum Target: String, Sendable, Hashable, CaseIterable {
+    /// What its dense weight makes of the inputs that it reads.
+    case own
+    /// What it says in the dense model: it makes good what earlier layers lost.
+    case dense
+    /// The same, the residual stream's error counted in where its output is added to the stream.
+    case stream
+  }
+
   public var data: Source
   /// How many sequences.
   public var sequences: Int
-  /// Tokens in each.
+  /// Tokens in each, or the model's positions where those are fewer.
   public var length: Int
+  public var sequential: Propagation
+  /// Only with `sequential: layers`.
+  public var target: Target
 
-  public init(data: Source = .builtin, sequences: Int = 128, length: Int = 512) {
+  public init(
+    data: Source = .builtin, sequences: Int = 128, length: Int = 512,
+    sequential: Propagation = .layers, target: Target = .stream
+  ) {
+    self.target = target
     self.data = data
     self.sequences = sequences
     self.length = length
+    self.sequential = sequential
   }
 }

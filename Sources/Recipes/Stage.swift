@@ -3,17 +3,27 @@
 /// To add a stage: a file in Stages/ with its options and their declarations, a case here, and a
 /// line in `Stage.kinds`. Parser, canonical form, schema and reference follow from these.
 public enum Stage: Sendable, Hashable {
+  case narrow(NarrowOptions)
   case quantize(QuantizeOptions)
   case prune(PruneOptions)
   case lowRank(LowRankOptions)
   case outliers(OutlierOptions)
   case transform(TransformOptions)
   case budget(BudgetOptions)
+  case finetune(FinetuneOptions)
+  case activations(ActivationOptions)
+  case rotate(RotateOptions)
+  case smooth(SmoothOptions)
 }
 
 extension Stage {
   /// Every stage that recipes may name, in the order of the reference.
   static let kinds: [StageKind] = [
+    StageKind(wrap: Stage.narrow) {
+      if case .narrow(let options) = $0 { options } else { nil }
+    },
+    StageKind(wrap: Stage.rotate) { if case .rotate(let options) = $0 { options } else { nil } },
+    StageKind(wrap: Stage.smooth) { if case .smooth(let options) = $0 { options } else { nil } },
     StageKind(wrap: Stage.transform) {
       if case .transform(let options) = $0 { options } else { nil }
     },
@@ -25,11 +35,25 @@ extension Stage {
     StageKind(wrap: Stage.quantize) {
       if case .quantize(let options) = $0 { options } else { nil }
     },
+    StageKind(wrap: Stage.activations) {
+      if case .activations(let options) = $0 { options } else { nil }
+    },
     StageKind(wrap: Stage.budget) { if case .budget(let options) = $0 { options } else { nil } },
+    StageKind(wrap: Stage.finetune) {
+      if case .finetune(let options) = $0 { options } else { nil }
+    },
   ]
 
   /// The key that names the stage in a recipe: "quantize".
   public var key: String { kind.key }
+
+  /// Whether it changes the whole model before any weight is compressed.
+  public var isModelWide: Bool {
+    switch self {
+    case .narrow, .rotate, .smooth: true
+    default: false
+    }
+  }
 
   /// Where the stage stands in its file; `.none` when it was not read from one.
   public var position: SourcePosition { kind.position(self) }

@@ -20,6 +20,7 @@ extension RunRecord {
     object["peak_resident_bytes"] = peakResidentBytes.map { JSONValue($0) }
     object["seconds"] = seconds.map { JSONValue($0) }
     object["warnings"] = .array(warnings.map { JSONValue($0) })
+    if !edits.isEmpty { object["edits"] = .array(edits.map { JSONValue($0) }) }
     if !missedBounds.isEmpty {
       object["missed_bounds"] = .array(missedBounds.map { JSONValue($0) })
     }

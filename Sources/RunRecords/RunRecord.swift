@@ -21,6 +21,8 @@ public struct RunRecord: Sendable, Hashable {
   /// Peak resident memory of the process in bytes.
   public var peakResidentBytes: Int?
   public var warnings: [String]
+  /// What was done to the model around its weights, a sentence each.
+  public var edits: [String] = []
   public var tensors: [TensorRecord]
   public var totals: Totals
   /// What the compressed model still says, when a text was given.
@@ -158,8 +160,9 @@ public struct Totals: Sendable, Hashable {
     return bytes == 0 ? 0 : Double(sourceBytes) / Double(bytes)
   }
 
-  /// Counts one tensor in.
+  /// Counts one tensor in; one that is stored under another's name is counted there.
   public mutating func add(_ tensor: TensorRecord) {
+    guard tensor.storedBytes > 0 || tensor.sourceBytes == 0 else { return }
     elements += tensor.elements
     sourceBytes += tensor.sourceBytes
     storedBytes += tensor.storedBytes

@@ -45,6 +45,7 @@ public struct Philox: Sendable, Hashable {
     case sketch = 3
     case sampling = 4
     case bootstrap = 5
+    case rotation = 8
   }
 
   /// Standard normal numbers by Box–Muller, transcendental part in f64, rounded once to f32.

@@ -31,6 +31,7 @@ extension Base {
     switch self {
     case .dense(let dense): dense.rows
     case .integer(let integer): integer.rows
+    case .sparse(let sparse): sparse.rows
     case .table(let table): table.rows
     }
   }
@@ -39,13 +40,18 @@ extension Base {
     switch self {
     case .dense(let dense): dense.columns
     case .integer(let integer): integer.columns
+    case .sparse(let sparse): sparse.columns
     case .table(let table): table.columns
     }
   }
 
   /// Whether the base holds codes rather than plain numbers.
   public var isQuantized: Bool {
-    if case .dense = self { false } else { true }
+    switch self {
+    case .dense: false
+    case .integer, .table: true
+    case .sparse(let sparse): sparse.isQuantized
+    }
   }
 
   /// Decodes some rows to `target`, which has room for `range.count × columns` f32.
@@ -54,6 +60,7 @@ extension Base {
     switch self {
     case .dense(let dense): dense.decode(rows: range, into: target)
     case .integer(let integer): integer.decode(rows: range, into: target)
+    case .sparse(let sparse): sparse.decode(rows: range, into: target)
     case .table(let table): table.decode(rows: range, into: target)
     }
   }
@@ -72,6 +79,7 @@ extension Base {
     case .dense(let dense): [dense.values]
     case .integer(let integer):
       [integer.codes, integer.scales] + (integer.zeros.map { [$0] } ?? [])
+    case .sparse(let sparse): sparse.payloads
     case .table(let table): table.payloads
     }
   }

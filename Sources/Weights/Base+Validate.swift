@@ -12,6 +12,8 @@ extension Base {
       try dense.values.checkFinite(part: part + "/values")
     case .integer(let integer):
       try integer.validate(part: part, rows: rows, columns: columns)
+    case .sparse(let sparse):
+      try sparse.validate(part: part, rows: rows, columns: columns)
     case .table(let table): try table.validate(part: part, rows: rows, columns: columns)
     }
   }
@@ -34,20 +36,29 @@ extension IntegerBase {
     {
       throw .paddingNotZero(part: part + "/codes", row: row)
     }
-    let scaleRows = grid.scaleRows(rows: rows)
-    let scaleColumns = grid.scaleColumns(columns: columns)
+    try grid.validate(scales: scales, zeros: zeros, part: part, rows: rows, columns: columns)
+  }
+}
+
+extension IntegerGrid {
+  /// Checks the scales and zero points of a base of a size.
+  func validate(
+    scales: Tensor, zeros: Tensor?, part: String, rows: Int, columns: Int
+  ) throws(WeightsError) {
+    let scaleRows = scaleRows(rows: rows)
+    let scaleColumns = scaleColumns(columns: columns)
     try scales.check(
-      part: part + "/scales", types: [grid.scaleType], shape: [scaleRows, scaleColumns])
+      part: part + "/scales", types: [scaleType], shape: [scaleRows, scaleColumns])
     try scales.checkScales(part: part + "/scales")
     guard let zeros else {
-      if !grid.symmetric { throw .missingPart(part + "/zeros") }
+      if !symmetric { throw .missingPart(part + "/zeros") }
       return
     }
-    if grid.symmetric { throw .unexpectedPart(part + "/zeros") }
-    let zeroBytes = PackedCodes.bytes(count: scaleColumns, bits: grid.bits)
+    if symmetric { throw .unexpectedPart(part + "/zeros") }
+    let zeroBytes = PackedCodes.bytes(count: scaleColumns, bits: bits)
     try zeros.check(part: part + "/zeros", types: [.u8], shape: [scaleRows, zeroBytes])
     if let row = PackedCodes.firstDirtyPadding(
-      zeros.bytes.buffer, rows: scaleRows, count: scaleColumns, bits: grid.bits)
+      zeros.bytes.buffer, rows: scaleRows, count: scaleColumns, bits: bits)
     {
       throw .paddingNotZero(part: part + "/zeros", row: row)
     }

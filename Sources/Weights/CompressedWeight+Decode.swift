@@ -70,7 +70,11 @@ extension CompressedWeight {
   /// The fraction of the base's entries that the mask drops; 0 without a mask.
   public var maskedFraction: Double {
     let entries = rows * columns
-    guard let mask, entries > 0 else { return 0 }
+    guard entries > 0 else { return 0 }
+    if case .sparse(let sparse)? = base {
+      return 1 - Double(sparse.survivorCount) / Double(entries)
+    }
+    guard let mask else { return 0 }
     return 1 - Double(mask.keptCount) / Double(entries)
   }
 }

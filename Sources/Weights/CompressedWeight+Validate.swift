@@ -11,12 +11,18 @@ extension CompressedWeight {
     guard base != nil || !lowRank.isEmpty else { throw .emptyWeight }
     try base?.validate(part: "base", rows: rows, columns: columns)
     try mask?.validate(part: "mask", rows: rows, columns: columns)
+    if case .sparse? = base, mask != nil { throw .unexpectedPart("mask/bitmap") }
     try outliers?.validate(part: "outliers", rows: rows, columns: columns)
     for (index, path) in lowRank.enumerated() {
       try path.validate(part: "low_rank/\(index)", rows: rows, columns: columns)
     }
     for (index, transform) in (site?.transforms ?? []).enumerated() {
       try transform.validate(part: "site/\(index)", columns: columns)
+    }
+    try site?.activations?.validate()
+    if case .tensor(nil)? = site?.activations?.granularity {
+      throw .activations(
+        scheme: site?.activations?.name ?? "", reason: "its range is missing")
     }
   }
 }
@@ -29,6 +35,12 @@ extension Mask {
       bits.bytes.buffer, rows: rows, count: columns, bits: 1)
     {
       throw .paddingNotZero(part: part, row: row)
+    }
+    let stride = bits.shape.dimensions[1]
+    try claim?.check(part: part, rows: rows, columns: columns) { row in
+      bits.bytes.withBuffer {
+        Array(UnsafeRawBufferPointer(rebasing: $0[row * stride..<(row + 1) * stride]))
+      }
     }
   }
 }
@@ -87,6 +99,9 @@ extension InputTransform {
         }
         seen[target] = true
       }
+    case .hadamard(let transform):
+      // Signs and structure were checked when the transform was made.
+      try transform.signs.check(part: part + "/hadamard", types: [.i8], shape: [columns])
     }
   }
 }

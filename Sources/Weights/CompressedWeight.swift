@@ -2,11 +2,12 @@ import Tensors
 
 /// A weight as a sum of parts, seen through a site's input transforms.
 ///
-///     y = (base ⊙ mask + outliers + Σ s·B·diag(σ)·A) · T(x)
+///     y = (base ⊙ mask + outliers + Σ s·B·diag(σ)·A) · Q(T(x))
 ///
-/// The one representation that every method returns, the writer stores, the forward pass
-/// multiplies by and the zeroth-order trainer perturbs. Every part is `rows × columns` (out × in)
-/// and sees T(x). Payloads are shared `Bytes`: two weights that hold the same object are tied.
+/// Q rounds the inputs where the site says so (`ActivationScheme`), and is nothing otherwise. The one
+/// representation that every method returns, the writer stores, the forward pass multiplies by and
+/// the zeroth-order trainer perturbs. Every part is `rows × columns` (out × in) and sees Q(T(x)),
+/// but columns that are kept as outliers see T(x). Payloads are shared `Bytes`: two weights that hold the same object are tied.
 public struct CompressedWeight: Sendable {
   /// How the checkpoint's tensor becomes out × in, and goes back.
   public let view: WeightView
@@ -45,6 +46,8 @@ public enum Base: Sendable {
   case dense(DenseBase)
   /// Codes on an integer grid with scales and, when asymmetric, zero points.
   case integer(IntegerBase)
+  /// A base and its mask together, only what the mask keeps being stored.
+  case sparse(SparseBase)
   /// Codes of a table format (small floats, codebooks, ternary …) with scales.
   case table(TableBase)
 }
@@ -86,9 +89,16 @@ public struct IntegerBase: Sendable {
 }
 
 /// Which entries of the base count.
-public enum Mask: Sendable {
+public struct Mask: Sendable {
   /// One bit an entry, `rows × ceil(columns / 8)` u8, least significant bit first; 1 = kept.
-  case bitmap(Tensor)
+  public let bits: Tensor
+  /// What was asked of the mask; `validate` holds the bits to it.
+  public var claim: SparsityClaim?
+
+  public init(bits: Tensor, claim: SparsityClaim? = nil) {
+    self.bits = bits
+    self.claim = claim
+  }
 }
 
 /// Whole columns kept beside the base.
@@ -118,10 +128,15 @@ public struct LowRankPath: Sendable {
   }
 }
 
-/// What happens to an input before the weights that read it: T(x), applied in order.
+/// What happens to an input before the weights that read it: T(x), applied in order, then rounding.
 public struct Site: Sendable {
   public var transforms: [InputTransform]
-  public init(transforms: [InputTransform]) { self.transforms = transforms }
+  /// How T(x) is rounded; nil: not at all.
+  public var activations: ActivationScheme?
+  public init(transforms: [InputTransform] = [], activations: ActivationScheme? = nil) {
+    self.transforms = transforms
+    self.activations = activations
+  }
 }
 
 /// One step of T, over a row x of `columns` inputs.
@@ -130,4 +145,6 @@ public enum InputTransform: Sendable {
   case scale(Tensor)
   /// x[index[j]] becomes entry j; i32, a permutation.
   case permutation(Tensor)
+  /// x·Q, a randomized Hadamard rotation.
+  case hadamard(HadamardTransform)
 }

@@ -8,7 +8,7 @@ extension CompressedWeight {
     var reader = PartReader(encoded)
     let view = try reader.view()
     let base = try reader.base("base")
-    let mask = reader.take("mask/bitmap").map { Mask.bitmap($0.tensor) }
+    let mask = try reader.mask()
     let outliers = try reader.outliers()
     let lowRank = try reader.lowRank()
     let site = try reader.site()
@@ -68,8 +68,26 @@ private struct PartReader {
     return WeightView(sourceShape: shape, layout: known)
   }
 
+  mutating func mask() throws(WeightsError) -> Mask? {
+    guard let part = take("mask/bitmap") else { return nil }
+    return Mask(bits: part.tensor, claim: try claim(part))
+  }
+
+  /// What a part says was asked of it.
+  private func claim(_ part: EncodedWeight.Part) throws(WeightsError) -> SparsityClaim? {
+    guard part.attributes[Name.sparsity] != nil else { return nil }
+    let text = try string(part.attributes, Name.sparsity, part: part.path)
+    guard let claim = SparsityClaim(text) else {
+      throw .attribute(
+        part: part.path, name: Name.sparsity,
+        expected: "'N:M', or a fraction 'of the row' or 'of the matrix'", found: text)
+    }
+    return claim
+  }
+
   /// A base below a path; nil when nothing of one is there.
   mutating func base(_ path: String) throws(WeightsError) -> Base? {
+    if let sparse = try sparse(path) { return .sparse(sparse) }
     if let dense = take(path + "/values") {
       let tensor = dense.tensor
       let types: [DType] = [.f32, .f16, .bf16, .f64]
@@ -87,7 +105,8 @@ private struct PartReader {
     if codes.attributes[Name.format] != nil { return try table(path, codes) }
     let scales = try need(path + "/scales").tensor
     let zeros = take(path + "/zeros")?.tensor
-    let grid = try self.grid(codes, scaleType: scales.dtype, scales: path + "/scales")
+    let grid = try self.grid(
+      codes, packing: EncodedWeight.packing, scaleType: scales.dtype, scales: path + "/scales")
     let columns = try width(codes)
     return .integer(
       IntegerBase(
@@ -150,8 +169,49 @@ private struct PartReader {
         scales: scales, factors: factors, offset: Float(number)))
   }
 
+  /// A base of survivors below a path; nil when there are none.
+  private mutating func sparse(_ path: String) throws(WeightsError) -> SparseBase? {
+    guard let survivors = take(path + "/survivors") else { return nil }
+    let (positions, part) = try positions(path + "/kept")
+    let rows = try int(part.attributes, Name.rows, part: part.path)
+    let columns = try int(part.attributes, Name.columns, part: part.path)
+    guard rows >= 0, rows < 1 << 40, columns >= 0, columns < 1 << 40 else {
+      throw .attribute(
+        part: part.path, name: Name.columns, expected: "a size", found: "\(rows) × \(columns)")
+    }
+    let claim = try claim(part)
+    if survivors.tensor.dtype.isFloatingPoint {
+      return try SparseBase(
+        rows: rows, columns: columns, positions: positions, survivors: .dense(survivors.tensor),
+        claim: claim, part: path)
+    }
+    let scales = try need(path + "/scales").tensor
+    let zeros = take(path + "/zeros")?.tensor
+    let grid = try self.grid(
+      survivors, packing: EncodedWeight.streamPacking, scaleType: scales.dtype,
+      scales: path + "/scales")
+    return try SparseBase(
+      rows: rows, columns: columns, positions: positions,
+      survivors: .integer(grid, codes: survivors.tensor, scales: scales, zeros: zeros),
+      claim: claim, part: path)
+  }
+
+  /// Where survivors belong, and the part that says so.
+  private mutating func positions(
+    _ path: String
+  ) throws(WeightsError) -> (SparsePositions, EncodedWeight.Part) {
+    if let part = take(path + "/bitmap") { return (.bitmap(part.tensor), part) }
+    if let part = take(path + "/patterns") {
+      let keep = try int(part.attributes, Name.keep, part: part.path)
+      let of = try int(part.attributes, Name.of, part: part.path)
+      return (.patterns(keep: keep, of: of, numbers: part.tensor), part)
+    }
+    let part = try need(path + "/gaps")
+    return (.gaps(part.tensor, counts: try need(path + "/counts").tensor), part)
+  }
+
   private func grid(
-    _ codes: EncodedWeight.Part, scaleType: DType, scales: String
+    _ codes: EncodedWeight.Part, packing expected: String, scaleType: DType, scales: String
   ) throws(WeightsError) -> IntegerGrid {
     let found = codes.attributes
     let bits = try int(found, Name.bits, part: codes.path)
@@ -164,9 +224,8 @@ private struct PartReader {
         part: codes.path, name: Name.symmetric, expected: "0 or 1", found: "\(symmetric)")
     }
     let packing = try string(found, Name.packing, part: codes.path)
-    guard packing == EncodedWeight.packing else {
-      throw .attribute(
-        part: codes.path, name: Name.packing, expected: EncodedWeight.packing, found: packing)
+    guard packing == expected else {
+      throw .attribute(part: codes.path, name: Name.packing, expected: expected, found: packing)
     }
     let types: [DType] = [.f32, .f16, .bf16]
     guard types.contains(scaleType) else {
@@ -223,7 +282,10 @@ private struct PartReader {
   }
 
   mutating func site() throws(WeightsError) -> Site? {
-    guard let value = attributes[Name.transforms] else { return nil }
+    let activations = try ActivationScheme.reading(attributes)
+    guard let value = attributes[Name.transforms] else {
+      return activations.map { Site(activations: $0) }
+    }
     guard let kinds = value.strings else {
       throw .attribute(part: "", name: Name.transforms, expected: "names", found: "\(value)")
     }
@@ -233,13 +295,20 @@ private struct PartReader {
       case "scale": transforms.append(.scale(try need("site/\(index)/scale").tensor))
       case "permutation":
         transforms.append(.permutation(try need("site/\(index)/permutation").tensor))
+      case "hadamard":
+        let part = try need("site/\(index)/hadamard")
+        transforms.append(
+          .hadamard(
+            try HadamardTransform(
+              signs: part.tensor, factor: int(part.attributes, Name.factor, part: part.path),
+              power: int(part.attributes, Name.power, part: part.path), part: part.path)))
       default:
         throw .attribute(
-          part: "site/\(index)", name: Name.transforms, expected: "scale or permutation",
-          found: kind)
+          part: "site/\(index)", name: Name.transforms,
+          expected: "scale, permutation or hadamard", found: kind)
       }
     }
-    return Site(transforms: transforms)
+    return Site(transforms: transforms, activations: activations)
   }
 
   private func int(

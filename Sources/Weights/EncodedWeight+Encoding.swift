@@ -11,8 +11,9 @@ extension CompressedWeight {
     ]
     var parts = base?.encodedParts(path: "base") ?? []
     if let mask {
-      parts.append(
-        .init(path: "mask/bitmap", tensor: mask.bits, attributes: [Name.columns: .int(columns)]))
+      var described: [String: AttributeValue] = [Name.columns: .int(columns)]
+      if let claim = mask.claim { described[Name.sparsity] = .string(claim.description) }
+      parts.append(.init(path: "mask/bitmap", tensor: mask.bits, attributes: described))
     }
     if let outliers {
       parts.append(.init(path: "outliers/columns", tensor: outliers.columns))
@@ -29,9 +30,13 @@ extension CompressedWeight {
     }
     let transforms = site?.transforms ?? []
     for (index, transform) in transforms.enumerated() {
-      parts.append(.init(path: "site/\(index)/\(transform.kind)", tensor: transform.payload))
+      parts.append(
+        .init(
+          path: "site/\(index)/\(transform.kind)", tensor: transform.payload,
+          attributes: transform.attributes))
     }
     if !transforms.isEmpty { attributes[Name.transforms] = .strings(transforms.map(\.kind)) }
+    attributes.merge(site?.activations?.attributes ?? [:]) { own, _ in own }
     return EncodedWeight(attributes: attributes, parts: parts)
   }
 }
@@ -41,7 +46,8 @@ extension CompressedWeight {
   /// know.
   private var layoutVersion: Int {
     let bases = [base].compactMap { $0 } + lowRank.flatMap { [$0.b, $0.a] }
-    return bases.map(\.layoutVersion).max() ?? 1
+    let isTurned = site?.transforms.contains { if case .hadamard = $0 { true } else { false } }
+    return max(bases.map(\.layoutVersion).max() ?? 1, isTurned == true ? 2 : 1)
   }
 }
 
@@ -49,7 +55,7 @@ extension Base {
   fileprivate var layoutVersion: Int {
     switch self {
     case .dense, .integer: 1
-    case .table: 2
+    case .table, .sparse: 2
     }
   }
 
@@ -70,7 +76,17 @@ extension InputTransform {
     switch self {
     case .scale: "scale"
     case .permutation: "permutation"
+    case .hadamard: "hadamard"
     }
+  }
+
+  /// What the payload needs to be understood.
+  var attributes: [String: AttributeValue] {
+    guard case .hadamard(let transform) = self else { return [:] }
+    return [
+      EncodedWeight.Name.factor: .int(transform.rotation.structure.factor),
+      EncodedWeight.Name.power: .int(transform.rotation.structure.power),
+    ]
   }
 }
 
@@ -79,6 +95,7 @@ extension Base {
     switch self {
     case .dense(let dense): [.init(path: path + "/values", tensor: dense.values)]
     case .integer(let integer): integer.encodedParts(path: path)
+    case .sparse(let sparse): sparse.encodedParts(path: path)
     case .table(let table): table.encodedParts(path: path)
     }
   }
@@ -87,18 +104,61 @@ extension Base {
 extension IntegerBase {
   func encodedParts(path: String) -> [EncodedWeight.Part] {
     typealias Name = EncodedWeight.Name
-    var attributes: [String: AttributeValue] = [
-      Name.bits: .int(grid.bits),
-      Name.symmetric: .int(grid.symmetric ? 1 : 0),
-      Name.columns: .int(columns),
-      Name.packing: .string(EncodedWeight.packing),
-    ]
-    attributes.merge(Base.attributes(of: grid.granularity)) { $1 }
     var parts: [EncodedWeight.Part] = [
-      .init(path: path + "/codes", tensor: codes, attributes: attributes),
+      .init(
+        path: path + "/codes", tensor: codes,
+        attributes: grid.attributes(columns: columns, packing: EncodedWeight.packing)),
       .init(path: path + "/scales", tensor: scales),
     ]
     if let zeros { parts.append(.init(path: path + "/zeros", tensor: zeros)) }
+    return parts
+  }
+}
+
+extension IntegerGrid {
+  /// How to read codes on the grid.
+  func attributes(columns: Int, packing: String) -> [String: AttributeValue] {
+    typealias Name = EncodedWeight.Name
+    var attributes: [String: AttributeValue] = [
+      Name.bits: .int(bits),
+      Name.symmetric: .int(symmetric ? 1 : 0),
+      Name.columns: .int(columns),
+      Name.packing: .string(packing),
+    ]
+    attributes.merge(Base.attributes(of: granularity)) { $1 }
+    return attributes
+  }
+}
+
+extension SparseBase {
+  func encodedParts(path: String) -> [EncodedWeight.Part] {
+    typealias Name = EncodedWeight.Name
+    var described: [String: AttributeValue] = [
+      Name.columns: .int(columns), Name.rows: .int(rows),
+    ]
+    if let claim { described[Name.sparsity] = .string(claim.description) }
+    var parts: [EncodedWeight.Part] = []
+    switch positions {
+    case .bitmap(let bits):
+      parts.append(.init(path: path + "/kept/bitmap", tensor: bits, attributes: described))
+    case .patterns(let keep, let of, let numbers):
+      described[Name.keep] = .int(keep)
+      described[Name.of] = .int(of)
+      parts.append(.init(path: path + "/kept/patterns", tensor: numbers, attributes: described))
+    case .gaps(let gaps, let counts):
+      parts.append(.init(path: path + "/kept/gaps", tensor: gaps, attributes: described))
+      parts.append(.init(path: path + "/kept/counts", tensor: counts))
+    }
+    switch survivors {
+    case .dense(let values): parts.append(.init(path: path + "/survivors", tensor: values))
+    case .integer(let grid, let codes, let scales, let zeros):
+      parts.append(
+        .init(
+          path: path + "/survivors", tensor: codes,
+          attributes: grid.attributes(columns: columns, packing: EncodedWeight.streamPacking)))
+      parts.append(.init(path: path + "/scales", tensor: scales))
+      if let zeros { parts.append(.init(path: path + "/zeros", tensor: zeros)) }
+    }
     return parts
   }
 }

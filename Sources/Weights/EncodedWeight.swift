@@ -3,9 +3,12 @@ import Tensors
 /// A weight as named tensors with attributes: how an artefact stores it.
 ///
 /// Paths are below the weight's own group: `base/values` or `base/codes`, `base/scales` and
-/// `base/zeros` (table formats: `base/factors` instead); `mask/bitmap`; `outliers/columns` and `outliers/values`; `low_rank/<n>/b/…`,
-/// `low_rank/<n>/a/…` (as the base) and `low_rank/<n>/sigma`; `site/<n>/scale` or
-/// `site/<n>/permutation`. What is not there does not exist; anything else is an error.
+/// `base/zeros` (table formats: `base/factors` instead), or `base/survivors` (with scales and zeros
+/// when they are codes) and one of `base/kept/bitmap`, `base/kept/patterns`, `base/kept/gaps` and
+/// `base/kept/counts`; `mask/bitmap`; `outliers/columns` and `outliers/values`; `low_rank/<n>/b/…`,
+/// `low_rank/<n>/a/…` (as the base) and `low_rank/<n>/sigma`; `site/<n>/scale`,
+/// `site/<n>/permutation` or `site/<n>/hadamard`. What is not there does not exist; anything else
+/// is an error.
 public struct EncodedWeight: Sendable {
   /// One tensor of the weight.
   public struct Part: Sendable {
@@ -45,12 +48,20 @@ public struct EncodedWeight: Sendable {
     static let group = "group"
     static let columns = "columns"
     static let packing = "packing"
+    static let rows = "rows"
+    static let sparsity = "sparsity"
+    static let keep = "keep"
+    static let of = "of"
+    static let factor = "factor"
+    static let power = "power"
     static let format = "format"
     static let exponent = "exponent"
     static let scaleFormat = "scale_format"
     static let scaleOffset = "scale_offset"
   }
 
-  /// The one packing: per row a stream of unsigned codes, least significant bit first.
+  /// The packing of whole rows: per row a stream of unsigned codes, least significant bit first.
   static let packing = "lsb_first_rows"
+  /// The packing of survivors: one stream without padding between rows.
+  static let streamPacking = "lsb_first_stream"
 }

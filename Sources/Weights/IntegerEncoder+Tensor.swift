@@ -36,7 +36,7 @@ extension IntegerEncoder {
 
 extension Tensor {
   /// A tensor of a floating-point type from f32 values, ties to even.
-  static func encoded(_ values: [Float], as dtype: DType, shape: Shape) -> Tensor {
+  public static func encoded(_ values: [Float], as dtype: DType, shape: Shape) -> Tensor {
     precondition(values.count == shape.elementCount, "\(values.count) values for \(shape)")
     switch dtype {
     case .f16, .bf16:

@@ -108,3 +108,12 @@ public struct IntegerEncoder: Sendable {
     return ErrorSums(sums)
   }
 }
+
+extension IntegerScheme {
+  /// The scale and zero point, as stored, of a range from `minimum` to `maximum` times `shrink`.
+  public func point(minimum: Float, maximum: Float, shrink: Double = 1) -> IntegerGridPoint {
+    var grid = kernelGrid
+    let point = pith_grid_for_range(&grid, minimum, maximum, shrink)
+    return IntegerGridPoint(scale: point.scale, zero: Int(point.zero))
+  }
+}

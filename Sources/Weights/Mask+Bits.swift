@@ -2,12 +2,8 @@ import Kernels
 import Tensors
 
 extension Mask {
-  /// The bits, `rows × ceil(columns / 8)`.
-  public var bits: Tensor {
-    switch self {
-    case .bitmap(let tensor): tensor
-    }
-  }
+  /// A mask of bits that nobody asked anything of.
+  public static func bitmap(_ bits: Tensor) -> Mask { Mask(bits: bits) }
 
   /// A mask that keeps the entries for which the closure says so.
   public init(rows: Int, columns: Int, keeping isKept: (_ row: Int, _ column: Int) -> Bool) {
@@ -18,7 +14,7 @@ extension Mask {
         bytes[row * stride + column / 8] |= 1 << UInt8(column % 8)
       }
     }
-    self = .bitmap(Tensor(dtype: .u8, shape: [rows, stride], array: bytes))
+    self.init(bits: Tensor(dtype: .u8, shape: [rows, stride], array: bytes))
   }
 
   /// Whether an entry counts.
@@ -33,10 +29,14 @@ extension Mask {
   }
 
   /// The entries that both masks keep; masks of different sizes are a bug of the caller.
+  ///
+  /// A pattern of one of them still holds afterwards, a fraction need not.
   public func intersecting(_ other: Mask) -> Mask {
     precondition(bits.shape == other.bits.shape, "masks of one size")
     let both = zip(bits.bytes.buffer, other.bits.bytes.buffer).map { $0 & $1 }
-    return .bitmap(Tensor(dtype: .u8, shape: bits.shape, array: both))
+    let claims = [claim, other.claim].compactMap { $0 }.filter(\.isPattern)
+    return Mask(
+      bits: Tensor(dtype: .u8, shape: bits.shape, array: both), claim: claims.last)
   }
 
   /// Zeroes what does not count in some rows of values, `range.count × columns`.

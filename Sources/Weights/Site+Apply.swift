@@ -5,6 +5,7 @@ extension InputTransform {
   public var payload: Tensor {
     switch self {
     case .scale(let tensor), .permutation(let tensor): tensor
+    case .hadamard(let transform): transform.signs
     }
   }
 
@@ -34,6 +35,7 @@ extension Site {
           let old = Array(inputs.values[inputs.range(ofRow: row)])
           for column in 0..<columns { inputs.values[row * columns + column] = old[index[column]] }
         }
+      case .hadamard(let transform): transform.rotation.apply(to: &inputs)
       }
     }
   }
@@ -57,6 +59,7 @@ extension Site {
           let old = Array(rows.values[rows.range(ofRow: row)])
           for column in 0..<columns { rows.values[row * columns + index[column]] = old[column] }
         }
+      case .hadamard(let transform): transform.rotation.apply(to: &rows, inverse: true)
       }
     }
   }
@@ -77,6 +80,7 @@ extension Site {
           let old = Array(rows.values[rows.range(ofRow: row)])
           for column in 0..<columns { rows.values[row * columns + column] = old[index[column]] }
         }
+      case .hadamard(let transform): transform.rotation.apply(to: &rows)
       }
     }
   }

@@ -42,6 +42,16 @@ extension WeightsError: CustomStringConvertible {
       "'\(part)': element \(index) is \(value); a scale is positive, finite and normal"
     case .decompositionFailed(let reason):
       "the singular value decomposition failed: \(reason)"
+    case .activations(let scheme, let reason):
+      "activations as \(scheme): \(reason)"
+    case .activationText(let text):
+      "'\(text)' names no rounding of activations; expected one of "
+        + (ActivationScheme.Format.allCases.map(\.rawValue) + [
+          "fp8", "fp4", "mxfp4", "mxfp8", "nvfp4",
+        ])
+        .joined(separator: ", ") + ", then '/asym' or a run of inputs such as '/g32' where wanted"
+    case .keyValue(let reason):
+      "key-value cache: \(reason)"
     default: descriptionOfParts
     }
   }
@@ -63,6 +73,13 @@ extension WeightsError: CustomStringConvertible {
       "'\(part)': element \(index) is not above the one before it"
     case .notAPermutation(let part, let index):
       "'\(part)': element \(index) repeats an index or lies outside; expected a permutation"
+    case .patternNumberOutOfRange(let part, let row, let group, let count):
+      "'\(part)': row \(row), group \(group) names a pattern beyond the \(count) there are"
+    case .gapsInvalid(let part, let row):
+      "'\(part)': row \(row) does not end with its last survivor inside the row"
+    case .claimBroken(let part, let claim, let row, let column, let kept):
+      "'\(part)': \(kept) entries are kept at row \(row), column \(column), which a sparsity of "
+        + "\(claim) does not allow"
     case .emptyWeight:
       "the weight has neither a base nor factors"
     case .missingPart(let part):

@@ -20,6 +20,11 @@ public enum WeightsError: Error, Hashable, Sendable {
   case packingUnsupported(packing: String, format: String)
   case ruleUnsupported(rule: String, scales: String)
 
+  // Activations, keys and values.
+  case activations(scheme: String, reason: String)
+  case activationText(String)
+  case keyValue(String)
+
   // Numbers.
   case notFinite(row: Int, column: Int)
   case valueNotFinite(part: String, index: Int)
@@ -34,6 +39,9 @@ public enum WeightsError: Error, Hashable, Sendable {
   case columnOutOfRange(part: String, index: Int, column: Int, columns: Int)
   case columnsNotAscending(part: String, index: Int)
   case notAPermutation(part: String, index: Int)
+  case patternNumberOutOfRange(part: String, row: Int, group: Int, count: Int)
+  case gapsInvalid(part: String, row: Int)
+  case claimBroken(part: String, claim: String, row: Int, column: Int, kept: Int)
   case emptyWeight
 
   // The layout in a file.

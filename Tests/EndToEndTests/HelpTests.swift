@@ -6,7 +6,8 @@ import Testing
 @Suite struct HelpTests {
   @Test(arguments: [
     "inspect", "convert", "plan", "compress", "validate", "verify", "decompress", "recipe",
-    "evaluate", "compare", "calibrate", "generate", "export", "merge",
+    "evaluate", "compare", "calibrate", "generate", "export", "import", "merge", "finetune",
+    "replay", "log",
   ])
   func helpOfACommand(_ command: String) throws {
     let run = try Program.run([command, "--help"], environment: ["COLUMNS": "80"])

@@ -37,6 +37,7 @@ STAGES = {
     "{quantize: {method: rtn, bits: 3, group: 64}}]",
     "scaled": "[{transform: {method: channel_scale, alpha: 0.5}}, "
     "{quantize: {method: rtn, bits: 4, group: 64}}]",
+    "turned": "[{transform: {method: hadamard}}, {quantize: {method: rtn, bits: 4, group: 64}}]",
 }
 
 
@@ -79,11 +80,42 @@ def base(group, path):
     )
 
 
+def paley(order):
+    """A Hadamard matrix of an order that is no power of two, by the page's rule."""
+    def is_prime(number):
+        return number > 1 and all(number % d for d in range(2, int(number**0.5) + 1))
+
+    first = is_prime(order - 1)
+    q = order - 1 if first else order // 2 - 1
+    squares = {i * i % q for i in range(1, q)}
+    core = np.zeros((q + 1, q + 1), int)
+    core[0, 1:] = 1
+    core[1:, 0] = -1 if first else 1
+    for i in range(q):
+        for j in range(q):
+            core[i + 1, j + 1] = 0 if i == j else 1 if (i - j) % q in squares else -1
+    if first:
+        return core + np.eye(order, dtype=int)
+    return np.kron(core, [[1, 1], [1, -1]]) + np.kron(np.eye(q + 1, dtype=int), [[1, -1], [-1, -1]])
+
+
+def rotation(signs, factor, power):
+    """Q of x·Q."""
+    matrix = np.ones((1, 1))
+    while len(matrix) < power:
+        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
+    if factor > 1:
+        matrix = np.kron(paley(factor), matrix)
+    blocks = len(signs) // len(matrix)
+    whole = np.kron(np.eye(blocks), matrix) / np.sqrt(factor * power)
+    return signs.astype(np.float64)[:, None] * whole
+
+
 def decode(group):
     """A weight's out × in matrix as the sum of its parts, seen by the untransformed input."""
     shape = [int(extent) for extent in np.atleast_1d(group.attrs["source_shape"])]
     layout = group.attrs["source_layout"]
-    assert int(group.attrs["weight_version"]) == 1 and "source_dtype" in group.attrs
+    assert int(group.attrs["weight_version"]) in (1, 2) and "source_dtype" in group.attrs
     weight = base(group, "base") if "base" in group else None
     if "mask" in group:
         bitmap = group["mask/bitmap"]
@@ -103,6 +135,10 @@ def decode(group):
         payload = group[f"site/{index}/{kind}"][()]
         if kind == "scale":
             weight = weight / payload
+        elif kind == "hadamard":
+            attributes = group[f"site/{index}/{kind}"].attrs
+            turn = rotation(payload, int(attributes["factor"]), int(attributes["power"]))
+            weight = (weight.astype(np.float64) @ turn.T).astype(np.float32)
         else:
             weight = weight[:, np.argsort(payload)]
     if layout == "outputs_first":

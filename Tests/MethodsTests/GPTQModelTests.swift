@@ -70,10 +70,16 @@ struct GPTQModelTests {
           try GPTQ.quantize($0, gram: $1, scheme: searched, options: GPTQOptions(order: .groups))
             .weight
         },
+        {
+          try GPTQ.quantize(
+            $0, gram: $1, scheme: searched, options: GPTQOptions(rounding: .learned)
+          ).weight
+        },
       ])
     #expect(found[1] < 0.8 * found[0])
     // nanollama's layers are too small for more: 0.69 of nearest's at 4 bits, 0.52 at 2.
     #expect(found[4] < (model == "nanollama" ? 0.72 : 0.5) * found[0])
     #expect(found[4] < found[3])
+    #expect(found[6] < 0.97 * found[4])
   }
 }

@@ -64,6 +64,49 @@ import Testing
     #expect(collector.statistics.sites.values.allSatisfy { $0.rows == 2 * golden.hidden.rows })
   }
 
+  /// A block in steps, one loaded site after the other, is the block in one pass, bit for bit.
+  @Test(arguments: ["llama", "qwen3", "gpt2", "bert", "opt"])
+  func stepsAreTheWholePass(_ name: String) throws {
+    let golden = try Golden(name)
+    let batch = TokenBatch(golden.sequences)
+    func runner() throws -> BlockwiseRunner {
+      try BlockwiseRunner(golden.weights, batch: batch, pool: WorkerPool(workers: 2))
+    }
+    let (whole, stepped, complete) = (try runner(), try runner(), try runner())
+    let watched = CalibrationCollector(for: whole.description)
+    let collected = CalibrationCollector(for: whole.description)
+    for description in whole.description.blocks {
+      let block = try whole.loadBlock(from: golden.weights)
+      try whole.observe(block, watched)
+      try whole.advance(through: block)
+      var prepared = try PreparedBlock(normsOf: description, from: golden.weights)
+      for (number, site) in description.sites.enumerated() {
+        try stepped.step(prepared, beside: complete, block) { own, other in
+          try collected.observe(site, own.input, rows: own.rows.count)
+          for index in 0..<own.rows.count * site.width where own.input[index] != other.input[index]
+          {
+            Issue.record("\(site.name) differs at \(index)")
+            return
+          }
+        }
+        try prepared.load(site: number, from: golden.weights)
+      }
+      try stepped.finish(prepared)
+      try complete.finish(block)
+    }
+    func states(_ runner: BlockwiseRunner) throws -> [Float] {
+      var values: [Float] = []
+      try runner.finish { _, hidden in values += hidden.values }
+      return values
+    }
+    let expected = try states(whole)
+    #expect(try states(stepped) == expected)
+    #expect(try states(complete) == expected)
+    for (name, site) in watched.statistics.sites {
+      #expect(collected.statistics.sites[name]?.gram == site.gram)
+    }
+  }
+
   @Test func aFolderThatCannotBeWrittenIsNamed() throws {
     let golden = try Golden("llama")
     #expect(throws: ModelError.self) {

@@ -29,9 +29,11 @@ extension Sample {
       }
       let site = tensor.name.hasSuffix(".weight") ? String(tensor.name.dropLast(7)) : tensor.name
       let zeros = [Double](repeating: 0, count: width)
+      let squares = (0..<width).map { gram[$0, $0] }
       statistics.sites[site] = InputStatistics(
-        site: site, readers: [site], rows: 4096, sums: zeros, absoluteSums: zeros,
-        squareSums: zeros, maxima: zeros.map { Float($0) }, gram: withGram ? gram : nil)
+        site: site, readers: [site], rows: 4096, sums: zeros,
+        absoluteSums: squares.map { ($0 * 4096).squareRoot() }, squareSums: squares,
+        maxima: squares.map { Float($0.squareRoot()) }, gram: withGram ? gram : nil)
     }
     return CalibrationInput(statistics: statistics, path: "stats.h5", hash: hash)
   }
@@ -63,7 +65,8 @@ extension Sample {
     let missing = message(Sample.calibration(for: source, leavingOut: ["b.weight"]))
     #expect(missing.contains("'b.weight' (300 × 64)") && missing.contains("stats.h5"))
     let wide = message(Sample.calibration(for: source, widening: 3))
-    #expect(wide.contains("131 entries") && wide.contains("96 × 128"))
+    #expect(
+      wide.contains("'a.weight'") && wide.contains("131 entries") && wide.contains("128 inputs"))
     #expect(message(Sample.calibration(for: source, withGram: false)).contains("no Gram matrix"))
   }
 

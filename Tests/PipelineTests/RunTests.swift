@@ -32,6 +32,8 @@ import Weights
   @Test(arguments: recipes)
   func whatIsForecastIsStored(_ name: String) throws {
     let recipe = try RecipeFile.load(SharedFiles.repository + "/recipes/" + name)
+    // Narrowing needs to know what the model is; EndToEndTests run it.
+    if recipe.stages.contains(where: { $0.key == "narrow" }) { return }
     var half = MemorySource()
     for (index, type) in [DType.f16, .bf16, .f64, .f32].enumerated() {
       try half.add("\(index).weight", [128, 256], type)
@@ -39,7 +41,9 @@ import Weights
         "\(index).turned", [256, 128], type, attributes: ["layout": .string("outputs_last")])
     }
     let nano = try CheckpointOpener.open(SharedFiles.fixture("nanollama/model.h5"))
-    for source in [nano, half] as [any TensorSource] {
+    // Stages of the whole model need to know what it is.
+    let sources: [any TensorSource] = recipe.modelStages.isEmpty ? [nano, half] : [nano]
+    for source in sources {
       try SharedFiles.withTemporaryFolder { folder in
         let plan = try Planner.plan(
           recipe, for: source, options: PlanOptions(workers: 2, durable: false),

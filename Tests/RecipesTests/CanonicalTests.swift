@@ -48,8 +48,9 @@ struct CanonicalTests {
     let recipe = try RecipeParser.parse(text: Self.brief, file: "a.yaml")
     #expect(
       recipe.canonicalJSON.text() == """
-        {"calibration":{"data":"builtin","length":512,"sequences":128},"ignore":[],"name":"a",\
-        "overrides":[],"seed":0,"stages":[{"quantize":{"bits":4,"clip":"mse","group":128,\
+        {"calibration":{"data":"builtin","length":512,"sequences":128,"sequential":"layers",\
+        "target":"stream"},"ignore":[],"name":"a","overrides":[],"seed":0,\
+        "stages":[{"quantize":{"bits":4,"clip":"mse","group":128,\
         "method":"rtn","scales":"f16","symmetric":true}}],"strict_groups":false,\
         "targets":["b.*","x.*"],"version":1}
         """)
@@ -64,7 +65,10 @@ struct CanonicalTests {
       ignore: [try Selector("*"), try Selector("[!a]?")], strictGroups: true, seed: .max,
       calibration: Calibration(data: .file("dir/some text.txt"), sequences: 3, length: 5),
       stages: [
+        .rotate(RotateOptions(residual: false, heads: false, online: true)),
+        .smooth(SmoothOptions(method: .smoothQuant, alpha: 0.25, inputs: .foldable)),
         .transform(TransformOptions(alpha: 1e-5)),
+        .transform(TransformOptions(method: .hadamard)),
         .outliers(OutlierOptions(amount: .fraction(0.01), values: .bf16)),
         .outliers(OutlierOptions(amount: .count(3))),
         .prune(PruneOptions(amount: .sparsity(0.1))),

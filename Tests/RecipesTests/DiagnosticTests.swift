@@ -20,7 +20,7 @@ struct DiagnosticTests {
       """,
       """
       1️⃣error: unknown key 'target' in the recipe; did you mean 'targets'? (known keys: version, \
-      name, description, targets, ignore, strict_groups, seed, calibration, stages, overrides)
+      name, description, targets, ignore, strict_groups, seed, calibration, kv_cache, stages, overrides)
       """,
       """
       2️⃣error: unknown key 'grup' in 'quantize'; did you mean 'group'? (known keys: method, bits, \
@@ -28,7 +28,7 @@ struct DiagnosticTests {
       """,
       """
       3️⃣error: unknown stage 'quantise' in 'stages'; did you mean 'quantize'? (known stages: \
-      transform, outliers, prune, low_rank, quantize, budget)
+      narrow, rotate, smooth, transform, outliers, prune, low_rank, quantize, activations, budget, finetune)
       """,
       """
       4️⃣error: unknown key 'xyzzy' in 'low_rank' (known keys: method, of, rank, ratio, energy, \
@@ -83,7 +83,7 @@ struct DiagnosticTests {
       """,
       "1️⃣error: unknown method 'nearest' in 'quantize' (known methods: rtn, gptq)",
       """
-      2️⃣error: 'clip' in 'quantize' must be 'mse' or 'none', found the text 'msee'; did you mean \
+      2️⃣error: 'clip' in 'quantize' must be 'mse' or 'output' or 'none', found the text 'msee'; did you mean \
       'mse'?
       """,
       """
@@ -139,7 +139,7 @@ struct DiagnosticTests {
       """,
       """
       6️⃣error: a stage must be a mapping such as 'quantize: {…}', found the text 'outliers' (known \
-      stages: transform, outliers, prune, low_rank, quantize, budget)
+      stages: narrow, rotate, smooth, transform, outliers, prune, low_rank, quantize, activations, budget, finetune)
       """,
       """
       7️⃣error: 'low_rank' must be a mapping of options (method, of, rank, ratio, energy, factors, \
@@ -147,7 +147,7 @@ struct DiagnosticTests {
       """,
       """
       8️⃣error: a stage must be a mapping such as 'quantize: {…}', found a list (known stages: \
-      transform, outliers, prune, low_rank, quantize, budget)
+      narrow, rotate, smooth, transform, outliers, prune, low_rank, quantize, activations, budget, finetune)
       """)
   }
 
@@ -205,7 +205,7 @@ struct DiagnosticTests {
       "4️⃣error: 'set' in 'overrides' conflicts with 'skip'; give one of them",
       """
       5️⃣error: unknown stage 'quantise' in 'set'; did you mean 'quantize'? (known stages: \
-      transform, outliers, prune, low_rank, quantize, budget)
+      narrow, rotate, smooth, transform, outliers, prune, low_rank, quantize, activations, budget, finetune)
       """)
   }
 
@@ -222,6 +222,35 @@ struct DiagnosticTests {
       1️⃣error: 'transform' after 'quantize' can't change codes that are already chosen; move it \
       before
       """)
+    expectErrors(
+      """
+      version: 1
+      name: t
+      stages:
+        - smooth: {method: awq}
+        - 1️⃣rotate: {}
+        - quantize: {method: rtn, bits: 4}
+        - 2️⃣smooth: {method: smoothquant}
+      """,
+      "1️⃣error: 'rotate' after 'smooth' folds the scales back into the weights; move it before",
+      "2️⃣error: 'smooth' changes the whole model; move it before 'quantize'")
+    expectErrors(
+      """
+      version: 1
+      name: t
+      stages:
+        - 1️⃣smooth: {method: awq, alpha: 0.5}
+        - quantize: {method: rtn, bits: 4}
+      overrides:
+        - targets: ["a"]
+          stages:
+            - 2️⃣rotate: {}
+            - quantize: {method: rtn, bits: 4}
+      """,
+      """
+      1️⃣error: 'alpha' is an option of method 'smoothquant'; the method here is 'awq'
+      """,
+      "2️⃣error: 'rotate' changes the whole model; it can't be a stage of some tensors")
     let quantize = "{quantize: {method: rtn, bits: 4}}"
     let decompose = "{low_rank: {method: svd, of: weight, rank: 1}}"
     let repair = "{low_rank: {method: svd, of: error, rank: 1}}"

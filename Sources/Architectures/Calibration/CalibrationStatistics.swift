@@ -26,6 +26,25 @@ public struct CalibrationStatistics: Sendable {
     sites[module] ?? sites.values.first { $0.readers.contains(module) }
   }
 
+  /// The statistics of the input that a tensor multiplies: sites carry modules' names, tensors those
+  /// of their parameters.
+  public func input(ofTensor name: String) -> InputStatistics? {
+    input(of: name.hasSuffix(".weight") ? String(name.dropLast(7)) : name)
+  }
+
+  /// The same, made sure to be as wide as the weight.
+  ///
+  /// - Throws: `ArchitectureError.statisticsOfAnotherModel`.
+  public func input(
+    ofTensor name: String, columns: Int
+  ) throws(ArchitectureError) -> InputStatistics? {
+    guard let input = input(ofTensor: name) else { return nil }
+    guard input.width == columns else {
+      throw .statisticsOfAnotherModel(tensor: name, width: input.width, columns: columns)
+    }
+    return input
+  }
+
   /// The bytes that the statistics take in memory.
   public var byteCount: Int {
     sites.values.reduce(tokenCounts.count * 8) { $0 + $1.byteCount }

@@ -20,6 +20,8 @@ public struct InputStatistics: Sendable {
   public private(set) var absoluteSums: [Double]
   public private(set) var squareSums: [Double]
   public private(set) var maxima: [Float]
+  /// How far the input has drifted from the dense model's; nil where nobody watched both.
+  public var drift: DriftStatistics?
   /// The Gram matrix's lower triangle within `width × width`; nil when only sums are gathered.
   ///
   /// Entries above the diagonal are incomplete: read it through `gram`.

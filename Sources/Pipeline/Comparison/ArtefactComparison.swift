@@ -18,6 +18,7 @@ public enum ArtefactComparison {
   ) throws -> RunRecord {
     let clock = ContinuousClock.now
     let names = artefact.names
+    let edited = artefact.header.editedTensors
     let byName = Dictionary(model.tensors.map { ($0.name, $0) }) { first, _ in first }
     let stored = Set(names)
     if let extra = model.tensors.first(where: { !stored.contains($0.name) }) {
@@ -26,8 +27,14 @@ public enum ArtefactComparison {
     let totalBytes = model.tensors.reduce(0) { $0 + $1.byteCount }
     let events = OrderedEvents(total: names.count, totalBytes: totalBytes, report: report)
     let pool = WorkerPool(workers: workers)
-    let measured = try pool.map(names.count) { index in
+    let measured = try pool.map(names.count) { index -> (record: TensorRecord, sums: ErrorSums?) in
       let name = names[index]
+      if edited.contains(name) {
+        // An edited weight is another weight; what the model says is all that can be compared.
+        let record = try listing(name, index: index, artefact)
+        events.finished(record)
+        return (record, nil)
+      }
       guard let tensor = byName[name] else {
         throw PipelineError.tensorMissing(tensor: name, path: model.path)
       }
@@ -49,11 +56,31 @@ public enum ArtefactComparison {
       record.totals.add(tensor)
       if let sums { total += sums }
     }
-    record.totals.error = WeightError(total)
+    if total.count > 0 || edited.isEmpty { record.totals.error = WeightError(total) }
+    if !edited.isEmpty {
+      record.warnings.append(
+        "\(edited.count) tensors were edited (scaled, rotated) before they were compressed and have "
+          + "no error of their own; compare what the model says with --data")
+    }
     record.totals.fileBytes = try ReadOnlyFile(path: artefact.path).size
     record.peakResidentBytes = ProcessMemory.peakResidentBytes
     record.seconds = (ContinuousClock.now - clock).inSeconds
     return record
+  }
+
+  /// A tensor that is not the model's any more: sizes, no error.
+  private static func listing(
+    _ name: String, index: Int, _ artefact: ArtefactFile
+  ) throws -> TensorRecord {
+    let stored = try artefact.content(of: name)
+    let isCompressed = if case .weight = stored.kind { true } else { false }
+    let elements = stored.sourceShape.elementCount
+    return TensorRecord(
+      index: index, name: name, shape: stored.sourceShape.dimensions,
+      sourceType: stored.sourceType.rawValue, storedType: stored.typeName,
+      reason: "edited before", compressed: isCompressed, elements: elements,
+      sourceBytes: elements * stored.sourceType.bytes,
+      storedBytes: stored.tiedTo == nil ? stored.byteCount : 0)
   }
 
   private static func measure(
@@ -75,7 +102,8 @@ public enum ArtefactComparison {
     case .weight(let weight):
       isCompressed = true
       sums = try DenseComparison.sums(of: weight, against: tensor, in: model)
-      outputError = try inputs(of: tensor, weight, statistics).map {
+      let input = try statistics?.input(ofTensor: tensor.name, columns: weight.columns)
+      outputError = try input?.gram.map {
         try OutputError.relative(of: weight, against: tensor, in: model, gram: $0)
       }
     case .tensor(let values):
@@ -92,20 +120,6 @@ public enum ArtefactComparison {
       storedBytes: stored.tiedTo == nil ? stored.byteCount : 0, error: error,
       seconds: (ContinuousClock.now - start).inSeconds)
     return (record, sums)
-  }
-
-  /// The Gram matrix of the inputs that a weight reads; nil where the statistics do not know it.
-  private static func inputs(
-    of tensor: TensorDescription, _ weight: CompressedWeight, _ statistics: CalibrationStatistics?
-  ) throws -> Matrix<Double>? {
-    let name = tensor.name
-    let module = name.hasSuffix(".weight") ? String(name.dropLast(7)) : name
-    guard let input = statistics?.input(of: module), let gram = input.gram else { return nil }
-    guard input.width == weight.columns else {
-      throw PipelineError.statisticsMismatch(
-        tensor: name, width: input.width, columns: weight.columns)
-    }
-    return gram
   }
 }
 

@@ -1,13 +1,9 @@
+import Architectures
 import Artefacts
 import Checkpoints
 import Foundation
-import LinearAlgebra
-import LowRank
-import Quantization
 import RunRecords
-import Synchronization
 import Tensors
-import Weights
 
 /// The only function that writes: runs a plan and leaves an artefact.
 public enum CompressionRun {
@@ -31,15 +27,22 @@ public enum CompressionRun {
   /// - Throws: `PipelineError`; after `.interrupted`, or a kill, the same call with
   ///   `target.resume` goes on and ends in the same bytes.
   public static func run(
-    _ plan: Plan, target: Target, identity tool: ToolIdentity,
+    _ given: Plan, target: Target, identity tool: ToolIdentity,
     interruption: Interruption = Interruption(),
     report: @escaping @Sendable (RunEvent) -> Void = { _ in }
   ) throws -> RunRecord {
     let clock = ContinuousClock.now
-    try checkTarget(plan, target)
+    try checkTarget(given, target)
     let folder = WorkFolder(output: target.output)
-    let identity = RunIdentity(plan: plan, tool: tool)
-    let (journal, finished) = try openJournal(plan, target, folder, identity)
+    let identity = RunIdentity(plan: given, tool: tool)
+    let (journal, finished) = try openJournal(given, target, folder, identity)
+    let plan: Plan
+    do {
+      plan = try Smoothing.applied(to: given)
+    } catch {
+      cleanUp(folder, after: error)
+      throw error
+    }
     let outcome: [FinishedTensor]
     do {
       outcome = try runJobs(
@@ -69,6 +72,7 @@ public enum CompressionRun {
     record.workers = plan.options.workers
     record.memoryLimit = plan.options.memoryLimit
     record.warnings = plan.warnings
+    record.edits = plan.editNotes
     record.tensors = outcome.map(\.record)
     for tensor in record.tensors { record.totals.add(tensor) }
     record.totals.fileBytes = try ReadOnlyFile(path: target.output).size
@@ -79,7 +83,7 @@ public enum CompressionRun {
 
   private static func checkTarget(_ plan: Plan, _ target: Target) throws {
     let output = URL(fileURLWithPath: target.output).resolvingSymlinksInPath().path
-    for file in Set(plan.source.tensors.compactMap(\.storage.file) + [plan.source.path])
+    for file in Set(plan.source.origin.tensors.compactMap(\.storage.file) + [plan.source.path])
     where URL(fileURLWithPath: file).resolvingSymlinksInPath().path == output {
       throw PipelineError.outputIsModel(target.output)
     }
@@ -113,7 +117,9 @@ public enum CompressionRun {
   /// others is there to go on with.
   private static func cleanUp(_ folder: WorkFolder, after error: any Error) {
     switch error {
-    case PipelineError.nonFinite, PipelineError.stage: folder.remove()
+    case PipelineError.nonFinite, PipelineError.stage, PipelineError.editImpossible,
+      ArchitectureError.notFinite:
+      folder.remove()
     default: break
     }
   }
@@ -140,73 +146,25 @@ public enum CompressionRun {
     _ plan: Plan, folder: WorkFolder, journal: Journal, finished: [FinishedTensor],
     interruption: Interruption, report: @escaping @Sendable (RunEvent) -> Void
   ) throws -> [FinishedTensor] {
-    let before = Dictionary(finished.map { ($0.record.index, $0) }) { _, last in last }
-    if !before.isEmpty { report(.resumed(tensors: before.count, of: plan.tensors.count)) }
-    let events = OrderedEvents(
-      total: plan.tensors.count, totalBytes: plan.forecast.sourceBytes, report: report)
-    let ledger = MemoryLedger(limit: plan.jobMemory)
-    let pool = WorkerPool(workers: plan.options.workers)
+    if !finished.isEmpty { report(.resumed(tensors: finished.count, of: plan.tensors.count)) }
+    let executor = JobExecutor(
+      plan, folder: folder, journal: journal, finished: finished, interruption: interruption,
+      report: report)
     do {
-      let outcome = try pool.map(plan.tensors.count) { index in
-        if let taken = before[index] {
-          events.advanced(by: taken.record.sourceBytes, of: taken.record.name)
-          events.finished(taken.record)
-          return taken
-        }
-        guard !interruption.isRequested else {
-          throw PipelineError.interrupted(folder: folder.path)
-        }
-        let planned = plan.tensors[index]
-        return try ledger.withReservation(planned.peakBytes) {
-          let tensor = try finish(planned, plan, folder, journal, interruption, events)
-          events.finished(tensor.record)
-          return tensor
+      if let calibration = plan.calibrationPlan {
+        try SequentialRun(calibration, executor: executor).run()
+      } else {
+        try executor.run(Array(plan.tensors.indices)) { tensor in
+          plan.calibration?.statistics.input(ofTensor: tensor.tensor.name)
         }
       }
       try journal.flush()
-      return outcome
+      return executor.outcome
     } catch {
       // What was finished counts, whatever stopped the rest.
       try? journal.flush()
       throw error
     }
-  }
-
-  private static func finish(
-    _ planned: PlannedTensor, _ plan: Plan, _ folder: WorkFolder, _ journal: Journal,
-    _ interruption: Interruption, _ events: OrderedEvents
-  ) throws -> FinishedTensor {
-    let start = ContinuousClock.now
-    let part = try PartFile(path: folder.partPath(index: planned.index))
-    let job = TensorJob(
-      planned: planned, source: plan.source, part: part, hashing: plan.options.hashing,
-      interruption: interruption, workFolder: folder.path,
-      statistics: plan.calibration?.input(of: planned.tensor.name),
-      advance: { events.advanced(by: $0, of: planned.tensor.name) })
-    let outcome: TensorJob.Outcome
-    do {
-      outcome = try job.run()
-    } catch let error
-      where error is WeightsError || error is LinearAlgebraError
-      || error is QuantizationError || error is LowRankError
-    {
-      throw PipelineError.stage(
-        file: plan.source.path, tensor: planned.tensor.name, reason: "\(error)")
-    }
-    let entry = ArtefactEntry(name: planned.tensor.name, content: outcome.content)
-    let compressed = if case .compress = planned.decision { true } else { false }
-    let record = TensorRecord(
-      index: planned.index, name: planned.tensor.name, shape: planned.tensor.shape.dimensions,
-      sourceType: planned.tensor.dtype.rawValue, storedType: planned.storedType,
-      reason: planned.reason, compressed: compressed, elements: planned.tensor.shape.elementCount,
-      sourceBytes: planned.tensor.byteCount,
-      storedBytes: entry.datasets.reduce(0) { $0 + $1.byteCount },
-      error: outcome.error.map(WeightError.init), seconds: (ContinuousClock.now - start).inSeconds,
-      notes: outcome.notes)
-    let tensor = FinishedTensor(
-      entry: entry, record: record, sourceHash: outcome.sourceHash, partBytes: part.end)
-    try journal.add(tensor, part: part)
-    return tensor
   }
 
   private static func header(
@@ -220,7 +178,10 @@ public enum CompressionRun {
       recipe: plan.recipe.canonicalJSON.text(.canonical),
       recipeHash: plan.recipe.hash, sourceFormat: plan.source.format,
       sourceMetadata: plan.source.metadata.strings, sourceHashes: hashes,
-      calibrationHash: plan.calibration?.hash, seed: plan.recipe.seed,
+      calibrationHash: plan.calibration?.hash ?? plan.calibrationPlan?.text.hash,
+      calibration: plan.calibration?.statistics.provenance ?? plan.calibrationPlan?.text.provenance,
+      keyValueScheme: plan.recipe.keyValueCache.map { KeyValueScheme($0) },
+      edits: plan.editSummary, seed: plan.recipe.seed,
       fingerprint: tool.fingerprint)
   }
 }

@@ -20,6 +20,8 @@ struct TensorJob {
   let workFolder: String
   /// Of the input that the weight multiplies, for calibrated stages.
   var statistics: InputStatistics?
+  /// The workers that a job may use which runs alone; beside others it has one.
+  var pool: WorkerPool = .serial
   /// Told how many bytes of the source are done, piece by piece.
   let advance: (Int) -> Void
 
@@ -110,23 +112,13 @@ struct TensorJob {
     let original = compression.view.matrix(from: values)
     var notes = compression.notes
     let weight = try StageRunner.run(
-      original, compression, sourceType: tensor.dtype, tensor: tensor.name, statistics: statistics,
-      pool: .serial, notes: &notes)
+      try StageRunner.target(original, compression, statistics, pool: pool), compression,
+      sourceType: tensor.dtype, tensor: tensor.name, statistics: statistics, pool: pool,
+      notes: &notes)
     guard !interruption.isRequested else { throw PipelineError.interrupted(folder: workFolder) }
     advance(tensor.byteCount)
     let encoded = weight.encodedParts()
-    var datasets: [ArtefactDataset] = []
-    for item in encoded.parts {
-      let payload = PartPayload(in: part, byteCount: item.tensor.bytes.count, hashing: hashing)
-      try item.tensor.bytes.withBuffer { bytes throws(PipelineError) in
-        try payload.append(bytes)
-      }
-      datasets.append(
-        ArtefactDataset(
-          path: item.path, dtype: item.tensor.dtype, shape: item.tensor.shape,
-          attributes: item.attributes, sha256: payload.finish(),
-          location: PartLocation(file: part.path, offset: payload.offset)))
-    }
+    let datasets = try part.append(encoded.parts, hashing: hashing)
     var sums = ErrorSums()
     let rowsAtOnce = max(1, Self.pieceBytes / max(1, weight.columns * 4))
     for first in stride(from: 0, to: weight.rows, by: rowsAtOnce) {

@@ -1,3 +1,4 @@
+import Architectures
 import Checkpoints
 import Digests
 import Foundation
@@ -34,13 +35,17 @@ extension RunIdentity {
     if let calibration = plan.calibration {
       facts.append(Fact(what: "the statistics", value: calibration.hash))
     }
+    if let text = plan.calibrationPlan?.text {
+      let value = "'\(text.provenance)' \(text.hash.prefix(12))"
+      facts.append(Fact(what: "the calibration", value: value))
+    }
   }
 
   /// Sizes and times of last change of the files that the model is read from.
   ///
   /// Not of everything in a model's folder: the output and its work folder may lie there too.
   private static func stamp(of source: any TensorSource) -> String {
-    var files = Set(source.tensors.compactMap(\.storage.file))
+    var files = Set(source.origin.tensors.compactMap(\.storage.file))
     files.formUnion(source.metadata.companions.values)
     if FileIO.kind(of: source.path) == .file { files.insert(source.path) }
     var stamp = SHA256()

@@ -10,6 +10,7 @@ extension Plan {
     record.workers = options.workers
     record.memoryLimit = options.memoryLimit
     record.warnings = warnings
+    record.edits = editNotes
     for planned in tensors {
       let tensor = TensorRecord(planned)
       record.tensors.append(tensor)

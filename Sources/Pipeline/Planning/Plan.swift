@@ -1,3 +1,4 @@
+import Architectures
 import Checkpoints
 import Recipes
 import Tensors
@@ -5,13 +6,20 @@ import Tensors
 /// Everything resolved: what happens to every tensor, what it will take, and nothing touched yet.
 public struct Plan: Sendable {
   public let recipe: Recipe
-  public let source: any TensorSource
-  public let tensors: [PlannedTensor]
-  public let forecast: Forecast
+  /// The model; as its rotations leave it, where the recipe has any.
+  public internal(set) var source: any TensorSource
+  public internal(set) var tensors: [PlannedTensor]
+  public internal(set) var forecast: Forecast
   public let warnings: [String]
   public let options: PlanOptions
-  /// What calibrated stages use; nil when the recipe has none, whatever was given.
+  /// Statistics from a file that calibrated stages use; nil when the recipe has none.
   public var calibration: CalibrationInput?
+  /// How the run gathers statistics itself; nil when it needs none, or has them from a file.
+  public var calibrationPlan: CalibrationPlan?
+  /// What was done to the model around its weights so far, in order.
+  public internal(set) var edits: [ModelEdit] = []
+  /// The smoothing that the run begins with; nil when there is none, or it is done.
+  public internal(set) var smoothing: SmoothOptions?
 }
 
 /// What a run may use.
@@ -23,10 +31,14 @@ public struct PlanOptions: Sendable, Hashable {
   public var hashing: Bool
   /// Whether parts and the output are flushed to the disk before they count.
   public var durable: Bool
+  /// A tokenizer.json for the calibration text, in place of the model's own.
+  public var tokenizer: String?
 
   public init(
-    memoryLimit: Int? = nil, workers: Int, hashing: Bool = true, durable: Bool = true
+    memoryLimit: Int? = nil, workers: Int, hashing: Bool = true, durable: Bool = true,
+    tokenizer: String? = nil
   ) {
+    self.tokenizer = tokenizer
     self.memoryLimit = memoryLimit
     self.workers = workers
     self.hashing = hashing

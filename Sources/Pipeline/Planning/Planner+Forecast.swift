@@ -11,48 +11,39 @@ enum StageForecast {
   ) -> Int {
     let rows = compression.view.rows
     let columns = compression.view.columns
-    var base = rows * columns * (compression.exactBaseType(for: sourceType) ?? .f32).bytes
-    var mask = 0
+    let type = compression.exactBaseType(for: sourceType) ?? .f32
+    var base = BaseForecast(rows: rows, columns: columns, survivorBits: 8 * type.bytes)
     var outliers = 0
     var factors = 0
     var transform = 0
     for stage in compression.stages {
       switch stage {
-      case .quantize(let scheme), .gptq(let scheme, _):
-        base = quantizedBytes(rows: rows, columns: columns, scheme)
+      case .quantize(let scheme), .refitted(let scheme), .weightedRounding(let scheme):
+        base.quantize(scheme)
+      case .gptq(let scheme, let options):
+        base.quantize(scheme)
+        if options.weakColumns > 0 { outliers = options.weakColumns * (4 + rows * 2) }
       case .format(let format):
-        base = format.storedBytes(rows: rows, columns: columns)
-      case .prune:
-        mask = rows * ((columns + 7) / 8)
+        base.store(format)
+      case .prune(let choice):
+        base.pruned = choice.amount
+        if let scheme = choice.rounding?.scheme { base.quantize(scheme) }
       case .lowRank(let choice):
         factors += choice.factors.bytes(
           rows: rows, columns: columns, rank: choice.expectedRank(rows: rows, columns: columns))
         if choice.role != .repair {
           // The base holds the residual now, as plain numbers, or nothing any more.
-          base = choice.role == .replace ? 0 : rows * columns * 4
-          mask = 0
+          base = BaseForecast(
+            rows: rows, columns: columns, survivorBits: choice.role == .replace ? 0 : 32)
         }
-      case .outliers(let count, let type):
+      case .outliers(let count, let type), .activationOutliers(let count, let type):
         outliers = count * (4 + rows * type.bytes)
-      case .channelScale:
-        transform = columns * 4
+      case .channelScale: transform += columns * 4
+      case .hadamard: transform += columns
+      case .activations: break
       }
     }
-    return base + mask + outliers + factors + transform
-  }
-
-  /// Bytes of codes, scales and zero points.
-  static func quantizedBytes(rows: Int, columns: Int, _ scheme: IntegerScheme) -> Int {
-    let scaleRows = scheme.granularity == .tensor ? 1 : rows
-    let scaleColumns =
-      switch scheme.granularity {
-      case .tensor, .channel: 1
-      case .group(let length): columns / length
-      }
-    let codes = rows * ((columns * scheme.bits + 7) / 8)
-    let scales = scaleRows * scaleColumns * scheme.scaleType.bytes
-    let zeros = scheme.symmetric ? 0 : scaleRows * ((scaleColumns * scheme.bits + 7) / 8)
-    return codes + scales + zeros
+    return base.bytes + outliers + factors + transform
   }
 
   /// Memory that a weight's job needs at its peak.
@@ -110,7 +101,8 @@ enum StageForecast {
     let columns = Double(compression.view.columns)
     for stage in compression.stages {
       switch stage {
-      case .quantize(let scheme), .gptq(let scheme, _):
+      case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme),
+        .weightedRounding(let scheme):
         let candidates: Double =
           if case .meanSquare(let steps, _) = scheme.clip { Double(steps) / 2 } else { 1 }
         seconds += rows * columns * 4 / 1.2e9 * candidates
@@ -120,7 +112,17 @@ enum StageForecast {
         }
       case .format: seconds += rows * columns * 4 / 1e8
       case .lowRank: seconds += 16 * rows * columns * min(rows, columns) / 40e9
-      case .prune, .outliers, .channelScale: seconds += rows * columns / 2e8
+      case .activations: break
+      case .prune(let choice):
+        seconds += rows * columns / 5e7
+        switch choice.method {
+        case .sparseGPT: seconds += (columns / 3 + 3 * rows) * columns * columns / 40e9
+        case .optimalBrain: seconds += rows * columns * columns * columns / 2e9
+        default: break
+        }
+        if choice.isRefitting { seconds += 60 * rows * columns * columns / 20e9 }
+      case .outliers, .activationOutliers, .channelScale, .hadamard:
+        seconds += rows * columns / 2e8
       }
     }
     return seconds

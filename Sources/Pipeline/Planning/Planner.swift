@@ -1,3 +1,4 @@
+import Architectures
 import Checkpoints
 import Recipes
 import RunRecords
@@ -8,51 +9,68 @@ import Weights
 public enum Planner {
   /// The plan of a recipe for a model.
   ///
+  /// - Parameter calibration: statistics from a file, of the dense model; without them a recipe
+  ///   with calibrated stages gathers its own while it runs.
   /// - Throws: `PipelineError` for everything that can be known early: selectors that match
   ///   nothing, groups that the recipe insists on, ranks and patterns that do not fit, a memory
-  ///   cap that a tensor's job cannot keep.
+  ///   cap that a tensor's job cannot keep; and what reading the calibration text throws.
   public static func plan(
-    _ recipe: Recipe, for source: any TensorSource, options: PlanOptions,
-    calibration: CalibrationInput? = nil
-  ) throws(PipelineError) -> Plan {
+    _ recipe: Recipe, for model: any TensorSource, options: PlanOptions,
+    calibration given: CalibrationInput? = nil
+  ) throws -> Plan {
     let recipe = try BudgetPass.expanded(
-      recipe, for: source, options: options, calibration: calibration)
+      recipe, for: model, options: options, calibration: given)
+    let narrowing = try Narrowing(recipe, source: model, calibration: given)
+    let edits = try PlannedEdits(
+      recipe, source: narrowing.source, calibration: narrowing.calibration)
+    let (source, calibration) = (edits.source, edits.calibration)
     let names = source.tensors.map(\.name)
     let unmatched = recipe.unmatchedSelectors(names: names)
-    guard unmatched.isEmpty else { throw .unmatchedSelectors(unmatched) }
+    guard unmatched.isEmpty else { throw PipelineError.unmatchedSelectors(unmatched) }
     var planned: [PlannedTensor] = []
-    var isCalibrated = false
     let classifier = TensorClassifier(source)
+    var decisions: [TensorDecision] = []
+    for tensor in source.tensors {
+      decisions.append(
+        try decide(tensor, classifier, recipe, before: edits.stages(of: tensor.name)))
+    }
+    try SparsityPass(source: source, calibration: calibration).settle(&decisions)
     for (index, tensor) in source.tensors.enumerated() {
-      let decision = try decide(tensor, classifier.kind(of: tensor), recipe)
-      isCalibrated = try check(tensor, decision, calibration) || isCalibrated
-      planned.append(forecast(tensor, decision, index: index, options))
+      planned.append(
+        forecast(
+          tensor, decisions[index], index: index, options,
+          scratch: (source as? TransformedSource)?.scratchBytes(of: tensor) ?? 0))
     }
-    let resident = StageForecast.residentBytes(isCalibrated ? calibration : nil)
-    var forecast = Forecast(planned, options)
-    forecast.peakBytes += resident - StageForecast.baseBytes
-    let limit = options.memoryLimit ?? ProcessMemory.physicalBytes / 5 * 4
-    if let largest = planned.max(by: { $0.peakBytes < $1.peakBytes }),
-      largest.peakBytes + resident > limit
-    {
-      throw .memoryTooSmall(
-        needed: largest.peakBytes + resident, limit: limit,
-        tensor: largest.tensor.name)
+    let isCalibrated =
+      narrowing.isApplied || edits.smoothing != nil || planned.contains { $0.decision.isCalibrated }
+    var calibrationPlan: CalibrationPlan?
+    if isCalibrated {
+      if let calibration {
+        for tensor in planned { try check(tensor, calibration) }
+      } else {
+        calibrationPlan = try CalibrationPlan(recipe, for: source, planned, options: options)
+      }
     }
-    forecast.peakBytes = min(forecast.peakBytes, limit)
-    return Plan(
-      recipe: recipe, source: source, tensors: planned, forecast: forecast,
-      warnings: warnings(recipe, planned) + warnings(of: source), options: options,
-      calibration: isCalibrated ? calibration : nil)
+    var plan = Plan(
+      recipe: recipe, source: source, tensors: planned, forecast: Forecast(planned, options),
+      warnings: warnings(recipe, planned) + warnings(of: source) + edits.warnings,
+      options: options, calibration: isCalibrated ? calibration : nil,
+      calibrationPlan: calibrationPlan)
+    plan.edits = edits.rotation.map { [$0] } ?? []
+    plan.smoothing = edits.smoothing
+    try plan.addMemory()
+    return plan
   }
 
   /// What happens to one tensor.
   static func decide(
-    _ tensor: TensorDescription, _ kind: TensorClassifier.Kind, _ recipe: Recipe
+    _ tensor: TensorDescription, _ classifier: TensorClassifier, _ recipe: Recipe,
+    before edits: [ResolvedStage] = []
   ) throws(PipelineError) -> TensorDecision {
     // A tensor whose bytes are another's is stored once, as the first of them: ties come free.
     if let first = tensor.sharesStorageWith { return .tied(to: first) }
     let selection = recipe.selection(of: tensor.name)
+    let kind = classifier.kind(of: tensor)
     let view: WeightView
     switch kind {
     case .left(let reason): return .leave(reason)
@@ -72,26 +90,25 @@ public enum Planner {
       let isSkipped = recipe.overrides(for: tensor.name).contains { $0.action == .skip }
       return .leave(isSkipped ? .skippedByOverride : .noStages)
     }
-    return .compress(try StageResolver.resolve(stages, view: view, tensor: tensor.name, recipe))
+    var compression = try StageResolver.resolve(stages, view: view, tensor: tensor.name, recipe)
+    compression.stages.insert(contentsOf: edits, at: 0)
+    if classifier.isLookedUp(tensor, kind) {
+      try compression.uncalibrate(tensor: tensor.name)
+    }
+    return .compress(compression)
   }
 
-  /// Whether a tensor's stages need statistics, after making sure that they are there and fit.
-  private static func check(
-    _ tensor: TensorDescription, _ decision: TensorDecision, _ calibration: CalibrationInput?
-  ) throws(PipelineError) -> Bool {
-    guard case .compress(let compression) = decision,
-      compression.stages.contains(where: \.isCalibrated)
-    else { return false }
-    let view = compression.view
-    guard let calibration else {
-      throw .statisticsNeeded(tensor: tensor.name, rows: view.rows, columns: view.columns)
+  /// Makes sure that the statistics that a tensor's stages need are there and fit.
+  private static func check(_ tensor: PlannedTensor, _ calibration: CalibrationInput) throws {
+    guard tensor.decision.isCalibrated, case .compress(let compression) = tensor.decision else {
+      return
     }
-    _ = try calibration.checkedInput(of: tensor.name, view: view)
-    return true
+    _ = try calibration.checkedInput(of: tensor.tensor.name, view: compression.view)
   }
 
   private static func forecast(
-    _ tensor: TensorDescription, _ decision: TensorDecision, index: Int, _ options: PlanOptions
+    _ tensor: TensorDescription, _ decision: TensorDecision, index: Int, _ options: PlanOptions,
+    scratch: Int
   ) -> PlannedTensor {
     let stored: Int
     let peak: Int
@@ -109,8 +126,8 @@ public enum Planner {
       seconds = StageForecast.seconds(of: tensor, compression, hashing: options.hashing)
     }
     return PlannedTensor(
-      index: index, tensor: tensor, decision: decision, storedBytes: stored, peakBytes: peak,
-      seconds: seconds)
+      index: index, tensor: tensor, decision: decision, storedBytes: stored,
+      peakBytes: peak + scratch, seconds: seconds)
   }
 
   private static func warnings(of source: any TensorSource) -> [String] {
@@ -151,14 +168,5 @@ extension Forecast {
     seconds /= Double(options.workers)
     // Parts and the assembled file exist side by side for a moment.
     diskBytes = 2 * storedBytes + (16 << 20)
-  }
-}
-
-extension Plan {
-  /// The memory that running jobs may take together, the program's own share taken off.
-  var jobMemory: Int {
-    let limit = options.memoryLimit ?? ProcessMemory.physicalBytes / 5 * 4
-    return max(
-      limit - StageForecast.residentBytes(calibration), tensors.map(\.peakBytes).max() ?? 0)
   }
 }

@@ -21,6 +21,8 @@ struct TensorClassifier {
   private let expected: [String: ExpectedTensor]
   /// Whether the container names the layout of every kernel: what has none is not a kernel.
   private let namesLayouts: Bool
+  /// The table that the head multiplies, under the name that it is stored by.
+  private let head: String?
 
   init(_ source: any TensorSource) {
     let description = source.metadata.configuration.flatMap {
@@ -29,6 +31,8 @@ struct TensorClassifier {
     expected = Dictionary(
       description?.tensors.map { ($0.name, $0) } ?? []
     ) { first, _ in first }
+    let weight = description?.head?.weight
+    head = source.tensors.first { $0.name == weight }?.sharesStorageWith ?? weight
     namesLayouts = source.format.hasPrefix("Keras")
   }
 
@@ -50,6 +54,15 @@ struct TensorClassifier {
       return .weight(WeightView(sourceShape: tensor.shape, layout: layout))
     }
     return Self.kind(byName: tensor.name, plain)
+  }
+
+  /// Whether a tensor's rows are only ever looked up.
+  func isLookedUp(_ tensor: TensorDescription, _ kind: Kind) -> Bool {
+    switch kind {
+    case .leftUnlessTargeted(.embedding, _), .leftUnlessTargeted(.positions, _):
+      tensor.name != head
+    default: false
+    }
   }
 
   private func kind(

@@ -1,3 +1,4 @@
+import LinearAlgebra
 import LowRank
 import Quantization
 import Tensors
@@ -44,6 +45,22 @@ public enum TensorDecision: Sendable, Hashable {
   }
 }
 
+extension TensorDecision.Compression {
+  /// Puts stages that need no statistics in place of those that do.
+  ///
+  /// - Throws: `PipelineError.lookedUp` where there is none.
+  mutating func uncalibrate(tensor: String) throws(PipelineError) {
+    guard stages.contains(where: \.isCalibrated) else { return }
+    for index in stages.indices {
+      guard let other = stages[index].uncalibrated else {
+        throw .lookedUp(tensor: tensor, stage: stages[index].description)
+      }
+      stages[index] = other
+    }
+    notes.append("rows are looked up, not multiplied: rounded to the nearest")
+  }
+}
+
 /// A stage with the choices made for one weight.
 public enum ResolvedStage: Sendable, Hashable {
   case quantize(IntegerScheme)
@@ -51,26 +68,49 @@ public enum ResolvedStage: Sendable, Hashable {
   case format(ResolvedFormat)
   /// Calibrated: needs the statistics of the weight's input.
   case gptq(IntegerScheme, GPTQOptions)
-  case prune(PrunePattern)
+  /// Rounded to nearest, then the scales fitted to the codes; calibrated.
+  case refitted(IntegerScheme)
+  case prune(PruneChoice)
   case lowRank(LowRankChoice)
   case outliers(count: Int, valueType: DType)
-  case channelScale(alpha: Double)
+  /// Calibrated: the columns that the largest inputs meet.
+  case activationOutliers(count: Int, valueType: DType)
+  /// Rounded to nearest on ranges chosen for the layer's output; calibrated.
+  case weightedRounding(IntegerScheme)
+  case channelScale(ScaleOrigin)
+  case hadamard(HadamardRotation)
+  /// With one range for the whole tensor calibrated: the range comes from the statistics.
+  case activations(ActivationScheme)
 
   /// Whether the stage needs the statistics of the weight's input.
   var isCalibrated: Bool {
     switch self {
-    case .gptq: true
+    case .gptq, .refitted, .weightedRounding, .activationOutliers: true
+    case .prune(let choice): choice.isCalibrated
     case .lowRank(let choice): choice.isCalibrated
+    case .activations(let scheme): scheme.granularity == .tensor(maximum: nil)
     default: false
     }
   }
 
-  /// Which entries a pruning stage removes.
-  public enum PrunePattern: Sendable, Hashable {
-    /// This share of the matrix.
-    case fraction(Double)
-    /// All but `kept` of every `of` consecutive inputs.
-    case keeping(Int, of: Int)
+  /// Where the scale of a weight's inputs comes from.
+  public enum ScaleOrigin: Sendable, Hashable {
+    /// The weight's own columns.
+    case columns(alpha: Double)
+    /// The model's smoothing, which is computed when the run starts.
+    case smoothing
+    /// The same, computed.
+    case given([Float])
+  }
+
+  /// The stage that does the same without statistics, if there is one: a table's rows are looked
+  /// up, not multiplied, and each of its values counts alike.
+  var uncalibrated: ResolvedStage? {
+    switch self {
+    case .gptq(let scheme, _), .refitted(let scheme), .weightedRounding(let scheme):
+      .quantize(scheme)
+    default: isCalibrated ? nil : self
+    }
   }
 }
 
@@ -98,15 +138,17 @@ extension ResolvedStage: CustomStringConvertible {
   /// What the stage makes of a weight, as a short type: "int4 g128".
   public var description: String {
     switch self {
-    case .quantize(let scheme), .gptq(let scheme, _):
+    case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme),
+      .weightedRounding(let scheme):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
+    case .prune(let choice): choice.description
     case .format(let format): format.description
-    case .prune(.fraction(let fraction)):
-      "sparse \(Int((fraction * 100).rounded()))%"
-    case .prune(.keeping(let kept, let of)): "\(kept):\(of)"
     case .lowRank(let choice): choice.description
-    case .outliers(let count, let type): "\(count) columns \(type.rawValue)"
+    case .outliers(let count, let type), .activationOutliers(let count, let type):
+      "\(count) columns \(type.rawValue)"
     case .channelScale: "scaled"
+    case .activations(let scheme): "inputs \(scheme.name)"
+    case .hadamard: "rotated"
     }
   }
 }

@@ -10,15 +10,50 @@ extension StageRunner {
     _ weight: CompressedWeight, _ scheme: IntegerScheme, _ options: GPTQOptions,
     statistics: InputStatistics?, pool: WorkerPool, notes: inout [String]
   ) throws -> CompressedWeight {
+    let (result, report) = try GPTQ.quantize(
+      weight, gram: gram(weight, statistics), rows: statistics?.rows, scheme: scheme,
+      options: options, pool: pool)
+    notes += report.warnings
+    return result
+  }
+
+  /// The Gram matrix of the inputs as a weight's base meets them: behind its transforms.
+  static func gram(
+    _ weight: CompressedWeight, _ statistics: InputStatistics?
+  ) throws -> Matrix<Double> {
     guard let statistics, var gram = statistics.gram else {
       throw QuantizationError.statisticsMismatch(
         rows: weight.rows, columns: weight.columns, gram: [0, 0])
     }
     for transform in weight.site?.transforms ?? [] { transform.apply(toGram: &gram) }
-    let (result, report) = try GPTQ.quantize(
-      weight, gram: gram, rows: statistics.rows, scheme: scheme, options: options, pool: pool)
-    notes += report.warnings
-    return result
+    return gram
+  }
+
+  /// The scale that a stage puts between the inputs and the weight.
+  static func scale(
+    _ origin: ResolvedStage.ScaleOrigin, of original: Matrix<Float>
+  ) -> [Float] {
+    switch origin {
+    case .columns(let alpha): ChannelScaling.scale(of: original, alpha: Float(alpha))
+    case .given(let scale): scale
+    case .smoothing: preconditionFailure("smoothing is computed before the first weight")
+    }
+  }
+
+  /// Round-to-nearest codes with the scales that lose least under the input's statistics.
+  static func refitted(
+    _ weight: CompressedWeight, _ scheme: IntegerScheme, statistics: InputStatistics?,
+    pool: WorkerPool
+  ) throws -> CompressedWeight {
+    guard var gram = statistics?.gram else {
+      throw QuantizationError.statisticsMismatch(
+        rows: weight.rows, columns: weight.columns, gram: [0, 0])
+    }
+    for transform in weight.site?.transforms ?? [] { transform.apply(toGram: &gram) }
+    let rounded = try RoundToNearest.quantize(weight, scheme: scheme, pool: pool)
+    return try ScaleRefit.refit(
+      rounded, target: weight.decodedBase(), gram: gram, pool: pool
+    ).weight
   }
 }
 
@@ -37,6 +72,10 @@ extension InputTransform {
       for row in 0..<gram.rows {
         for column in 0..<gram.columns { gram[row, column] = source[index[row], index[column]] }
       }
+    case .hadamard(let transform):
+      transform.rotation.apply(to: &gram)
+      gram = gram.transposed
+      transform.rotation.apply(to: &gram)
     }
   }
 }

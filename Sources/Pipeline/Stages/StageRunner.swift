@@ -7,15 +7,16 @@ import Tensors
 import Weights
 
 extension TensorDecision.Compression {
-  /// The short type in which a dense base keeps every value, when there is one: stages that only
-  /// leave entries out keep the source's own values, and a half-precision model must not grow.
+  /// The short type in which a dense base is stored, when there is one: stages that only leave
+  /// entries out keep the source's own values, those that update survivors round them to the
+  /// source's type, and a half-precision model must not grow.
   func exactBaseType(for source: DType) -> DType? {
     guard source == .f16 || source == .bf16 else { return nil }
     let keepsValues = stages.allSatisfy { stage in
       switch stage {
-      case .prune, .outliers: true
+      case .prune, .outliers, .activationOutliers, .activations: true
       case .lowRank(let choice): choice.role == .repair
-      case .quantize, .format, .gptq, .channelScale: false
+      case .quantize, .format, .gptq, .refitted, .weightedRounding, .channelScale, .hadamard: false
       }
     }
     return keepsValues ? source : nil
@@ -63,24 +64,46 @@ enum StageRunner {
       case .gptq(let scheme, let options):
         weight = try gptq(
           weight, scheme, options, statistics: statistics, pool: pool, notes: &notes)
-      case .prune(.fraction(let fraction)):
-        weight = try MagnitudePruning.prune(weight, sparsity: fraction)
-      case .prune(.keeping(let kept, let of)):
-        weight = try MagnitudePruning.prune(weight, pattern: KeepPattern(keep: kept, of: of))
+      case .refitted(let scheme):
+        weight = try refitted(weight, scheme, statistics: statistics, pool: pool)
+      case .prune(let choice):
+        weight = try prune(
+          weight, choice, statistics: statistics, pool: pool, notes: &notes)
       case .lowRank(let choice):
         weight = try lowRank(
           choice, weight, original, quantizer: choice.method.alternates ? stages.popFirst() : nil,
           tensor: tensor, statistics: statistics, pool: pool, notes: &notes)
       case .outliers(let count, let type):
         weight = try ColumnOutliers.extract(weight, count: count, valueType: type)
-      case .channelScale(let alpha):
-        let scale = ChannelScaling.scale(of: original, alpha: Float(alpha))
-        weight = try ChannelScaling.apply(weight, scale: scale)
+      case .activationOutliers(let count, let type):
+        guard let statistics else {
+          throw QuantizationError.statisticsMismatch(
+            rows: weight.rows, columns: weight.columns, gram: [0, 0])
+        }
+        let loudest = statistics.maxima.indices.sorted {
+          (-statistics.maxima[$0], $0) < (-statistics.maxima[$1], $1)
+        }
+        weight = try ColumnOutliers.extract(
+          weight, columns: Array(loudest.prefix(count)), valueType: type)
+      case .weightedRounding(let scheme):
+        weight = try WeightedRounding.quantize(
+          weight, gram: gram(weight, statistics), scheme: scheme, pool: pool)
+      case .channelScale(let origin):
+        weight = try ChannelScaling.apply(weight, scale: scale(origin, of: original))
+      case .hadamard(let rotation):
+        weight = try InputRotation.apply(weight, rotation)
+      case .activations(let scheme):
+        weight = try activations(weight, scheme, statistics: statistics, notes: &notes)
       }
     }
     if let type = compression.exactBaseType(for: sourceType), case .dense(let base)? = weight.base {
-      weight.base = .dense(DenseBase(values: try base.values.rounded(to: type)))
+      let rounded = try base.values.rounded(to: type)
+      // Updated survivors may have left the range of f16.
+      if let index = rounded.floats().firstIndex(where: { !$0.isFinite }) {
+        throw WeightsError.valueNotFinite(part: "base/values", index: index)
+      }
+      weight.base = .dense(DenseBase(values: rounded))
     }
-    return weight
+    return weight.packed()
   }
 }

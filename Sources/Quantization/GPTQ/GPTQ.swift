@@ -47,32 +47,70 @@ public enum GPTQ {
     }
     report.deadColumns = gramMatrix.dead
     gramMatrix.clearDead(&target)
-    let base =
+    let weak = try WeakColumns(
+      weight, target: target, diagonal: gramMatrix.diagonal, scheme: scheme, options: options,
+      pool: pool)
+    let (base, free) =
       options.usesSingle
       ? try sweep(
-        target, gramMatrix, weight.mask, scheme, options, pool, in: Float.self, &report)
+        target, gramMatrix, weight.mask, scheme, options, weak, pool, in: Float.self, &report)
       : try sweep(
-        target, gramMatrix, weight.mask, scheme, options, pool, in: Double.self, &report)
+        target, gramMatrix, weight.mask, scheme, options, weak, pool, in: Double.self, &report)
     result.base = .integer(base)
+    if let free {
+      let settled = try weak.settled(free, target: target)
+      result.outliers = settled.outliers
+      target = settled.target
+      report.weakColumns = weak.numbers
+    }
+    guard options.refit || options.rounding == .learned else { return (result, report) }
+    let normalized = NormalizedGram(gramMatrix.matrix, mean: gramMatrix.mean)
     if options.refit {
-      let refitted = try ScaleRefit.refit(
-        result, target: target, gram: gramMatrix.matrix, before: report.sweepError, pool: pool)
+      let refitted = ScaleRefit.refit(
+        result, target: target, gram: normalized, before: report.sweepError, pool: pool)
       result = refitted.weight
       report.refit = refitted.report
     }
+    if options.rounding == .learned {
+      result = learn(result, target, normalized, options, pool, &report)
+    }
     return (result, report)
+  }
+
+  /// Codes and scales in turn, until a round gains next to nothing.
+  private static func learn(
+    _ weight: CompressedWeight, _ target: Matrix<Float>, _ gram: NormalizedGram,
+    _ options: GPTQOptions, _ pool: WorkerPool, _ report: inout GPTQReport
+  ) -> CompressedWeight {
+    var result = weight
+    for _ in 0..<options.rounds {
+      let descent = CodeDescent.descend(result, target: target, gram: gram, passes: 4, pool: pool)
+      result = descent.weight
+      report.descents.append(descent.report)
+      var after = descent.report.after
+      if options.refit {
+        let refitted = ScaleRefit.refit(
+          result, target: target, gram: gram, before: after, pool: pool)
+        result = refitted.weight
+        report.refit = refitted.report
+        after = refitted.report.after
+      }
+      if after > 0.999 * descent.report.before { break }
+    }
+    return result
   }
 
   /// Factor and sweep in one precision.
   private static func sweep<S: SweepScalar>(
     _ target: Matrix<Float>, _ gram: PreparedGram, _ mask: Mask?, _ scheme: IntegerScheme,
-    _ options: GPTQOptions, _ pool: WorkerPool, in: S.Type, _ report: inout GPTQReport
-  ) throws(QuantizationError) -> IntegerBase {
-    let order = SweepOrder(gram.diagonal, scheme: scheme, order: options.order)
+    _ options: GPTQOptions, _ weak: WeakColumns, _ pool: WorkerPool, in: S.Type,
+    _ report: inout GPTQReport
+  ) throws(QuantizationError) -> (base: IntegerBase, free: Matrix<Float>?) {
+    let order = SweepOrder(
+      gram.diagonal, scheme: scheme, order: options.order, free: weak.numbers)
     let factor: CholeskyResult<S>
     do {
-      factor = try Cholesky.inverseUpperFactor(
-        gram.normalized(in: order.columns), damping: options.damping)
+      factor = try gram.factor(reversed: order.columns, damping: options.damping, pool: pool)
     } catch { throw .linearAlgebra(error) }
     report.attempts = factor.attempts
     report.dampingUsed = factor.dampingUsed
@@ -81,7 +119,8 @@ public enum GPTQ {
         "the Gram matrix needed a damping of \(factor.dampingUsed) instead of \(options.damping)")
     }
     let sweep = try Sweep(
-      target: target, mask: mask, scheme: scheme, order: order, factor: factor.factor,
+      target: target, gridTarget: weak.cleared(target), mask: mask, scheme: scheme, order: order,
+      factor: factor.factor,
       block: options.block, pool: pool)
     let outcome = try sweep.run(pool: pool)
     guard outcome.loss.isFinite, outcome.squaredError.isFinite else {
@@ -90,6 +129,6 @@ public enum GPTQ {
     report.dampedError = outcome.loss * gram.mean
     report.sweepError = max(
       0, report.dampedError - factor.dampingUsed * gram.mean * outcome.squaredError)
-    return outcome.base
+    return (outcome.base, outcome.free)
   }
 }

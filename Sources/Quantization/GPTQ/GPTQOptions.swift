@@ -18,6 +18,15 @@ public struct GPTQOptions: Sendable, Hashable {
     case automatic, single, double
   }
 
+  /// How codes are chosen in the end.
+  public enum Rounding: String, Sendable, Hashable, CaseIterable {
+    /// By the sweep.
+    case sweep
+    /// By the sweep, then coordinate descent on the layer's error, in turn with the scales where
+    /// `refit` is on; never worse than the sweep.
+    case learned
+  }
+
   /// What is added to the diagonal, relative to its mean.
   public var damping: Double
   public var order: Order
@@ -26,16 +35,26 @@ public struct GPTQOptions: Sendable, Hashable {
   /// Inputs between two updates of the rest; no influence on the result but its rounding.
   public var block: Int
   public var precision: Precision
+  public var rounding: Rounding
+  /// Rounds of `learned`: each visits every code, and fits the scales again.
+  public var rounds: Int
+  /// Inputs kept in f16, those whose rounding would cost most (OWQ); with `order: .activation`
+  /// only.
+  public var weakColumns: Int
 
   public init(
     damping: Double = 0.01, order: Order = .activation, refit: Bool = true, block: Int = 128,
-    precision: Precision = .automatic
+    precision: Precision = .automatic, rounding: Rounding = .sweep, rounds: Int = 4,
+    weakColumns: Int = 0
   ) {
     self.damping = damping
     self.order = order
     self.refit = refit
     self.block = block
     self.precision = precision
+    self.rounding = rounding
+    self.rounds = rounds
+    self.weakColumns = weakColumns
   }
 
   var usesSingle: Bool {
@@ -52,6 +71,9 @@ public struct GPTQOptions: Sendable, Hashable {
     }
     guard (1...1 << 20).contains(block) else {
       throw .optionOutOfRange(name: "block", value: "\(block)", allowed: "from 1 to 1048576")
+    }
+    guard (1...100).contains(rounds) else {
+      throw .optionOutOfRange(name: "rounds", value: "\(rounds)", allowed: "from 1 to 100")
     }
   }
 }

@@ -49,23 +49,30 @@ struct PreparedGram: Sendable {
     for column in dead { for row in 0..<weight.rows { weight[row, column] = 0 } }
   }
 
-  /// The matrix over its mean diagonal in another order, 1 for dead inputs.
-  func normalized<S: SweepScalar>(in order: [Int]) -> Matrix<S> {
+  /// The Cholesky factor of the matrix over its mean diagonal, 1 for dead inputs, the order
+  /// reversed: L·Lᵀ = J·H·J, so that R = J·L·J is upper with H = R·Rᵀ.
+  func factor<S: SweepScalar>(
+    reversed order: [Int], damping: Double, pool: WorkerPool
+  ) throws(LinearAlgebraError) -> CholeskyResult<S> {
     let count = order.count
     let scale = 1 / mean
-    var result = Matrix<S>(rows: count, columns: count) { target in
-      matrix.values.withUnsafeBufferPointer { source in
-        for (row, from) in order.enumerated() {
+    var isDead = [Bool](repeating: false, count: count)
+    for index in dead { isDead[index] = true }
+    let backwards: [Int] = order.reversed()
+    let (gram, flags) = (matrix, isDead)
+    return try Cholesky.factor(order: count, damping: damping, pool: pool) {
+      (row: Int, target: UnsafeMutablePointer<S>) -> Void in
+      let from = backwards[row]
+      gram.values.withUnsafeBufferPointer { source in
+        backwards.withUnsafeBufferPointer { places in
           let line = from * count
-          for (column, other) in order.enumerated() {
-            target.initializeElement(at: row * count + column, to: S(source[line + other] * scale))
+          for column in 0...row {
+            (target + column).initialize(to: S(source[line + places[column]] * scale))
           }
         }
       }
+      if flags[from] { target[row] = 1 }
     }
-    let isDead = Set(dead)
-    for (row, from) in order.enumerated() where isDead.contains(from) { result[row, row] = 1 }
-    return result
   }
 
   func warnings(rows: Int?) -> [String] {

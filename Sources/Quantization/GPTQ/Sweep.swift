@@ -3,24 +3,33 @@ import Tensors
 import Weights
 
 /// The column sweep over all rows, in tiles of rows.
+///
+/// With H = R·Rᵀ, R upper, and q_j chosen for the inputs before k, the best weight of input k is
+/// w_k + Σ_j (w_j − q_j)·R_jk / R_kk: GPTQ without an inverse (QuIP's LDLQ, arXiv 2307.13304). R
+/// is the Cholesky factor of H in reversed order, read backwards; it stays reversed here.
 struct Sweep<S: SweepScalar>: Sendable {
   let target: Matrix<Float>
   let mask: Mask?
   let scheme: IntegerScheme
   let order: SweepOrder
-  /// U in the sweep's order.
+  /// L with L·Lᵀ = H, rows and columns in the reversed order of the sweep.
   let factor: Matrix<S>
-  /// Blocks, each with its leaves: a leaf's own columns are updated one by one, the rest of its
-  /// block after it, the rest of the matrix after the block.
-  let blocks: [(range: Range<Int>, leaves: [Range<Int>])]
+  /// The input at each row of the factor, and the number of its grid.
+  let columnOrder: [Int]
+  let codeIndex: [Int32]
+  let gridIndex: [Int32]
+  /// The sweep's cuts, in rows of the factor, the last ones first.
+  let spans: [SweepOrder.Span]
+  /// Where each run's part of the factor lies in `packedFactor`.
+  private let offsets: [Range<Int>: Int]
+  /// Of every run the transpose of its diagonal block of the factor.
+  private let packedFactor: [S]
   /// The grids of every group, when they were fitted before the sweep.
   let fixed: FixedGrids?
 
-  /// Columns that are updated one by one; few enough to stay in the first-level cache.
-  static var leafLength: Int { 16 }
-
   init(
-    target: Matrix<Float>, mask: Mask?, scheme: IntegerScheme, order: SweepOrder,
+    target: Matrix<Float>, gridTarget: Matrix<Float>, mask: Mask?, scheme: IntegerScheme,
+    order: SweepOrder,
     factor: Matrix<S>, block: Int, pool: WorkerPool
   ) throws(QuantizationError) {
     self.target = target
@@ -28,17 +37,54 @@ struct Sweep<S: SweepScalar>: Sendable {
     self.scheme = scheme
     self.order = order
     self.factor = factor
-    blocks = order.ranges(0..<target.columns, length: block).map {
-      ($0, order.ranges($0, length: min(Self.leafLength, order.group)))
+    let width = target.columns
+    columnOrder = order.columns.reversed()
+    codeIndex = columnOrder.map { Int32($0) }
+    gridIndex = columnOrder.map { Int32($0 / order.group) }
+    func mirrored(_ part: Range<Int>) -> Range<Int> {
+      width - part.upperBound..<width - part.lowerBound
     }
+    spans = order.spans(width: width - order.free, length: min(block, ColumnRun<S>.limit)).map {
+      span in
+      SweepOrder.Span(
+        range: mirrored(span.range),
+        panels: span.panels.map {
+          SweepOrder.Panel(range: mirrored($0.range), runs: $0.runs.map(mirrored))
+        })
+    }
+    var offsets: [Range<Int>: Int] = [:]
+    var packed: [S] = []
+    for range in spans.flatMap(\.panels).flatMap(\.runs) {
+      offsets[range] = packed.count
+      for column in range { for other in range { packed.append(factor[other, column]) } }
+    }
+    self.offsets = offsets
+    packedFactor = packed
     fixed =
       order.isStatic
-      ? try FixedGrids(target, mask: mask, scheme: scheme, pool: pool) : nil
+      ? try FixedGrids(gridTarget, mask: mask, scheme: scheme, pool: pool) : nil
   }
 
   /// Rows of a tile, a function of the extents alone: enough for a product's kernels, few enough
   /// to share out.
-  static func tileRows(rows: Int) -> Int { rows >= 2048 ? 256 : rows >= 512 ? 128 : 64 }
+  static func tileRows(rows: Int) -> Int { rows >= 2048 ? 512 : rows >= 512 ? 128 : 64 }
+
+  /// What a run needs of the factor and the order.
+  func withRun<Result>(
+    _ range: Range<Int>,
+    _ body: (UnsafePointer<S>, UnsafePointer<Int32>, UnsafePointer<Int32>) -> Result
+  ) -> Result {
+    let offset = offsets[range] ?? 0
+    return packedFactor.withUnsafeBufferPointer { factor in
+      codeIndex.withUnsafeBufferPointer { codes in
+        gridIndex.withUnsafeBufferPointer { grids in
+          guard let f = factor.baseAddress, let c = codes.baseAddress, let g = grids.baseAddress
+          else { preconditionFailure("a run of no columns") }
+          return body(f + offset, c + range.lowerBound, g + range.lowerBound)
+        }
+      }
+    }
+  }
 
   /// One grid for each row of a group's updated weights.
   func grids(of panel: Matrix<Float>) throws(QuantizationError) -> IntegerBase {
@@ -54,29 +100,36 @@ struct Sweep<S: SweepScalar>: Sendable {
 
   struct Outcome: Sendable {
     let base: IntegerBase
-    /// Σ ((w − q)/U_jj)².
+    /// Σ ((w − q)·R_jj)², w as updated.
     let loss: Double
     /// ‖target − result‖².
     let squaredError: Double
+    /// The columns that were not rounded, in the order's end's own order; nil for none.
+    let free: Matrix<Float>?
   }
 
   func run(pool: WorkerPool) throws(QuantizationError) -> Outcome {
     let (rows, columns) = (target.rows, target.columns)
     let tile = Self.tileRows(rows: rows)
+    let grid = scheme.grid
+    let codeBytes = PackedCodes.bytes(count: columns, bits: scheme.bits)
+    var packed = [UInt8](repeating: 0, count: rows * codeBytes)
     let tiles: [TileOutcome]
     do {
-      tiles = try pool.map((rows + tile - 1) / tile) { (index: Int) throws -> TileOutcome in
-        var run = try TileSweep(self, rows: index * tile..<min((index + 1) * tile, rows))
-        return try run.outcome()
+      tiles = try packed.withUnsafeMutableBufferPointer { buffer in
+        // Tiles write to rows of their own.
+        nonisolated(unsafe) let start = buffer.baseAddress
+        return try pool.map((rows + tile - 1) / tile) { (index: Int) throws -> TileOutcome in
+          guard let start else { return TileOutcome() }
+          return try TileSweep(
+            self, rows: index * tile..<min((index + 1) * tile, rows)
+          ).run(packed: start)
+        }
       }
     } catch let error as QuantizationError {
       throw error
-    } catch let error as WeightsError {
-      throw .weights(error)
     } catch { preconditionFailure("a tile throws errors of its own, not \(error)") }
-    let grid = scheme.grid
-    let codeBytes = PackedCodes.bytes(count: columns, bits: scheme.bits)
-    let codes = Tensor(dtype: .u8, shape: [rows, codeBytes], array: tiles.flatMap(\.codes))
+    let codes = Tensor(dtype: .u8, shape: [rows, codeBytes], array: packed)
     let base: IntegerBase
     if let fixed {
       base = fixed.base(codes: codes, rows: rows, columns: columns)
@@ -89,15 +142,19 @@ struct Sweep<S: SweepScalar>: Sendable {
         zeros: scheme.symmetric
           ? nil : Tensor(dtype: .u8, shape: [rows, zeroBytes], array: tiles.flatMap(\.zeros)))
     }
+    let free =
+      order.free == 0
+      ? nil : Matrix(rows: rows, columns: order.free, values: tiles.flatMap(\.free))
     return Outcome(
       base: base, loss: tiles.reduce(0) { $0 + $1.loss },
-      squaredError: tiles.reduce(0) { $0 + $1.squaredError })
+      squaredError: tiles.reduce(0) { $0 + $1.squaredError }, free: free)
   }
 }
 
-/// What one tile of rows gave: packed codes, scales and packed zero points by rows.
+/// What one tile of rows gave: scales and packed zero points by rows.
 struct TileOutcome: Sendable {
-  var codes: [UInt8] = []
+  /// Rows of the columns that were not rounded.
+  var free: [Float] = []
   var scales: [Float] = []
   var zeros: [UInt8] = []
   var loss = 0.0

@@ -8,8 +8,10 @@ struct SweepOrder: Sendable {
   let isStatic: Bool
   /// Inputs that share a scale; the width for scales per channel or tensor.
   let group: Int
+  /// How many of the last positions are not rounded.
+  let free: Int
 
-  init(_ diagonal: [Double], scheme: IntegerScheme, order: GPTQOptions.Order) {
+  init(_ diagonal: [Double], scheme: IntegerScheme, order: GPTQOptions.Order, free: [Int] = []) {
     let count = diagonal.count
     let group = scheme.grid.reach(columns: count)
     // Sorting is not promised to be stable: equal inputs go by their number.
@@ -17,11 +19,13 @@ struct SweepOrder: Sendable {
       diagonal[left] == diagonal[right] ? left < right : diagonal[left] > diagonal[right]
     }
     self.group = group
+    self.free = free.count
     switch order {
     case .none:
       columns = Array(0..<count)
     case .activation:
-      columns = (0..<count).sorted(by: louder)
+      let isFree = Set(free)
+      columns = (0..<count).filter { !isFree.contains($0) }.sorted(by: louder) + free
     case .groups:
       let inside = stride(from: 0, to: count, by: group).map {
         Array($0..<min($0 + group, count)).sorted(by: louder)
@@ -31,21 +35,35 @@ struct SweepOrder: Sendable {
     isStatic = order == .activation || scheme.granularity == .tensor
   }
 
-  /// Ranges of positions that end where the block's length says, and before every grid that must
-  /// be fitted on updated weights and would reach out of its range.
-  func ranges(_ whole: Range<Int>, length: Int) -> [Range<Int>] {
-    var result: [Range<Int>] = []
-    var start = whole.lowerBound
-    while start < whole.upperBound {
-      var end = min(start + length, whole.upperBound)
-      if !isStatic {
-        // The last group that begins in here and does not end in here begins the next range.
-        let last = end / group * group
-        if end % group != 0, last > start { end = last }
-      }
-      result.append(start..<end)
-      start = end
+  /// How the positions are cut: spans get what all columns before them have left behind in one
+  /// long product; panels begin wherever a grid must be fitted on updated weights; runs are rounded
+  /// by one call and none is longer than `length`.
+  func spans(width: Int, length: Int) -> [Span] {
+    let panel = isStatic ? width : group
+    let span =
+      isStatic || group > Self.spanLength ? Self.spanLength : Self.spanLength / group * group
+    return cut(0..<width, max(span, isStatic ? 1 : group)).map { whole in
+      Span(
+        range: whole,
+        panels: cut(whole, panel).map { Panel(range: $0, runs: cut($0, length)) })
     }
-    return result
+  }
+
+  /// Columns of a span: enough for a product's kernels.
+  private static let spanLength = 512
+
+  struct Span: Sendable {
+    var range: Range<Int>
+    var panels: [Panel]
+  }
+  struct Panel: Sendable {
+    var range: Range<Int>
+    var runs: [Range<Int>]
+  }
+
+  private func cut(_ whole: Range<Int>, _ length: Int) -> [Range<Int>] {
+    stride(from: whole.lowerBound, to: whole.upperBound, by: max(length, 1)).map {
+      $0..<min($0 + length, whole.upperBound)
+    }
   }
 }

@@ -1,14 +1,16 @@
+import Kernels
 import LinearAlgebra
 
-/// A precision that the sweep runs in.
+/// A precision that the sweep runs in: f32 by SIMD kernels, f64 by the plain loops.
 protocol SweepScalar: BLASScalar {
   /// 1.5 · 2^m with m bits of significand: adding and taking it away rounds half to even.
-  ///
-  /// Baseline x86-64 has no instruction for it, and a library call per weight costs more than the
-  /// rest of the column.
   static var rounder: Self { get }
   /// A whole number from 0 to 255 as a byte.
   static func byte(_ value: Self) -> UInt8
+  static func sweep(
+    _ run: ColumnRun<Self>, factor: UnsafePointer<Self>, sums: UnsafePointer<Self>?,
+    differences: UnsafeMutablePointer<Self>, rowLoss: UnsafeMutablePointer<Float>?
+  ) -> (loss: Double, squaredError: Double)
 }
 
 extension Float: SweepScalar {
@@ -16,11 +18,37 @@ extension Float: SweepScalar {
   @inline(__always) static func byte(_ value: Float) -> UInt8 {
     UInt8(truncatingIfNeeded: (value + rounder).bitPattern)
   }
+
+  static func sweep(
+    _ run: ColumnRun<Float>, factor: UnsafePointer<Float>, sums: UnsafePointer<Float>?,
+    differences: UnsafeMutablePointer<Float>, rowLoss: UnsafeMutablePointer<Float>?
+  ) -> (loss: Double, squaredError: Double) {
+    var columns = PithColumns(run)
+    let found = pith_sweep_integer(&columns, factor, sums, differences, rowLoss)
+    return (found.loss, found.squared_error)
+  }
 }
 
 extension Double: SweepScalar {
   static var rounder: Double { 0x1.8p52 }
   @inline(__always) static func byte(_ value: Double) -> UInt8 {
     UInt8(truncatingIfNeeded: (value + rounder).bitPattern)
+  }
+
+  static func sweep(
+    _ run: ColumnRun<Double>, factor: UnsafePointer<Double>, sums: UnsafePointer<Double>?,
+    differences: UnsafeMutablePointer<Double>, rowLoss: UnsafeMutablePointer<Float>?
+  ) -> (loss: Double, squaredError: Double) {
+    run.sweepPlainly(factor: factor, sums: sums, differences: differences, rowLoss: rowLoss)
+  }
+}
+
+extension PithColumns {
+  /// The columns as the kernels take them.
+  init(_ run: ColumnRun<Float>) {
+    self.init(
+      count: run.count, stride: run.stride, top: Int32(run.top), targets: run.targets,
+      code_index: run.codeIndex, grid_index: run.gridIndex, codes: run.codes, scales: run.scales,
+      zeros: run.zeros, kept: run.kept)
   }
 }

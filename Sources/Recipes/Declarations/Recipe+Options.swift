@@ -22,6 +22,9 @@ extension Recipe: DeclaredBlock {
     .optional(
       "calibration", \.calibration, .calibration,
       "The text that calibrated methods gather their statistics from."),
+    .optional(
+      "kv_cache", \.keyValueCache, .keyValue,
+      "How a run of the model keeps keys and values of older tokens; absent: exactly."),
     .required("stages", \.stages, .stages, "What to do, in this order."),
     .optional(
       "overrides", \.overrides, .overrides,
@@ -40,7 +43,23 @@ extension Calibration: DeclaredBlock {
       anything else is the path of a text or token file.
       """),
     .optional("sequences", \.sequences, .integer(1...1_048_576), "How many sequences."),
-    .optional("length", \.length, .integer(1...1_048_576), "Tokens in each."),
+    .optional(
+      "length", \.length, .integer(1...1_048_576),
+      "Tokens in each; as many as the model has positions where those are fewer."),
+    .optional(
+      "sequential", \.sequential, .propagation,
+      """
+      Through what a layer's calibration inputs come: `layers` through every layer before it, \
+      compressed already (`true`), `blocks` through compressed blocks and its own block's dense \
+      layers, `none` through the dense model (`false`).
+      """),
+    .optional(
+      "target", \.target, .choice(),
+      """
+      Only with `sequential: layers`: what a layer is fitted to. `own` is what its dense weight makes \
+      of its inputs, `dense` what it says in the dense model, `stream` the same with the residual \
+      stream's error made good too.
+      """),
   ]
 }
 
@@ -69,6 +88,21 @@ extension OptionCodec where Value == Bool {
   static let yes = OptionCodec(
     schema: ["const": true], expected: "true",
     decode: { $0.scalar == .boolean(true) ? true : nil }, encode: { JSONValue($0) })
+}
+
+extension OptionCodec where Value == Calibration.Propagation {
+  /// One of the words; a boolean stands for all or nothing.
+  static let propagation = OptionCodec(
+    schema: ["enum": ["layers", "blocks", "none", true, false]],
+    expected: "'layers', 'blocks', 'none', true or false",
+    decode: { value in
+      switch value.scalar {
+      case .boolean(let flag)?: flag ? .layers : Calibration.Propagation.none
+      case .text(let word)?: Calibration.Propagation(rawValue: word)
+      default: nil
+      }
+    },
+    encode: { .string($0.rawValue) }, words: Calibration.Propagation.allCases.map(\.rawValue))
 }
 
 extension OptionCodec where Value == Calibration.Source {

@@ -56,7 +56,23 @@ public enum RecipeParser {
   private static func checkMethods(of recipe: Recipe, _ sink: inout DiagnosticSink) {
     var stages = recipe.stages
     for override in recipe.overrides {
-      if case .stages(let own) = override.action { stages += own }
+      guard case .stages(let own) = override.action else { continue }
+      stages += own
+      for stage in own where stage.isModelWide {
+        sink.error(
+          at: stage.position,
+          "'\(stage.key)' changes the whole model; it can't be a stage of some tensors")
+      }
+    }
+    for case .smooth(let options) in stages {
+      for (name, method) in options.foreignOptions {
+        sink.error(
+          at: options.position,
+          """
+          '\(name)' is an option of method '\(method.rawValue)'; the method here is \
+          '\(options.method.rawValue)'
+          """)
+      }
     }
     for case .quantize(let options) in stages {
       for name in options.foreignOptions {
@@ -67,6 +83,13 @@ public enum RecipeParser {
       }
       if let contradiction = options.contradiction {
         sink.error(at: options.position, contradiction)
+      }
+    }
+    for case .prune(let options) in stages {
+      for (name, owner) in options.foreignOptions {
+        sink.error(
+          at: options.position,
+          "'\(name)' is an option of \(owner); the method here is '\(options.method.rawValue)'")
       }
     }
   }

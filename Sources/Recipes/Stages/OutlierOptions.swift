@@ -3,6 +3,8 @@ public struct OutlierOptions: Sendable, Hashable {
   public enum Method: String, Sendable, Hashable, CaseIterable {
     /// The columns with the largest norms.
     case columns
+    /// The columns whose inputs are largest; needs statistics.
+    case activations
   }
 
   /// How many columns.
@@ -36,7 +38,10 @@ extension OutlierOptions: StageOptions {
   static let options: [OptionDeclaration<Self>] = [
     .required(
       "method", \.method, .choice(),
-      "What is kept: `columns` takes the input columns with the largest norms."),
+      """
+      What is kept: `columns` takes the input columns with the largest norms; `activations` those \
+      that the largest inputs meet (LLM.int8()) and needs `--statistics`.
+      """),
     .alternative(
       "count", of: "amount", .integer(1...65536), "How many columns of each weight.",
       get: { if case .count(let value) = $0.amount { value } else { nil } },

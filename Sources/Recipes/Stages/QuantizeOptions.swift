@@ -19,10 +19,20 @@ public struct QuantizeOptions: Sendable, Hashable {
     case groups
   }
 
+  /// How `gptq` ends.
+  public enum Rounding: String, Sendable, Hashable, CaseIterable {
+    /// With the sweep's codes.
+    case sweep
+    /// With codes moved to where the layer's error is less.
+    case learned
+  }
+
   /// How a group's range is chosen.
   public enum Clip: String, Sendable, Hashable, CaseIterable {
     /// The range that minimises the squared error.
     case mse
+    /// The range that minimises the group's part of the layer's output error; needs statistics.
+    case output
     /// The range that holds every value.
     case none
   }
@@ -56,15 +66,21 @@ public struct QuantizeOptions: Sendable, Hashable {
   public var damping: Double?
   /// Only with `gptq`; nil is the default.
   public var order: Order?
-  /// Only with `gptq`: whether scales are fitted to the codes at the end; nil is the default.
+  /// Whether scales are fitted to the codes at the end, which needs statistics; nil is the default:
+  /// with `gptq` they are, with `rtn` not.
   public var refit: Bool?
+  /// Only with `gptq`; nil is the default.
+  public var rounding: Rounding?
+  /// Only with `gptq`: the fraction of the inputs kept in f16; nil is none.
+  public var weakColumns: Double?
   @Incidental public var position: SourcePosition
 
   public init(
     method: Method = .rtn, bits: Int = 4, format: Format? = nil, group: Group = .inputs(128),
     symmetric: Bool = true, clip: Clip = .mse, scales: Scales = .f16, rule: Rule? = nil,
     packing: Packing? = nil, exponent: Double? = nil, damping: Double? = nil, order: Order? = nil,
-    refit: Bool? = nil, position: SourcePosition = .none
+    refit: Bool? = nil, rounding: Rounding? = nil, weakColumns: Double? = nil,
+    position: SourcePosition = .none
   ) {
     self.method = method
     self.bits = bits
@@ -79,6 +95,8 @@ public struct QuantizeOptions: Sendable, Hashable {
     self.damping = damping
     self.order = order
     self.refit = refit
+    self.rounding = rounding
+    self.weakColumns = weakColumns
     self.position = position
   }
 
@@ -86,7 +104,8 @@ public struct QuantizeOptions: Sendable, Hashable {
   public var foreignOptions: [String] {
     guard method != .gptq else { return [] }
     return [
-      damping.map { _ in "damping" }, order.map { _ in "order" }, refit.map { _ in "refit" },
+      damping.map { _ in "damping" }, order.map { _ in "order" },
+      rounding.map { _ in "rounding" }, weakColumns.map { _ in "weak_columns" },
     ].compactMap { $0 }
   }
 }
@@ -112,7 +131,7 @@ extension QuantizeOptions: StageOptions {
       "method", \.method, .choice(),
       """
       How codes are chosen: `rtn` rounds to the nearest; `gptq` makes good what rounding one input \
-      costs by the next ones and needs `--statistics`.
+      costs by the next ones, calibrated on a text (`calibration`).
       """),
     .alternative(
       "bits", of: "grid", .integer(2...8), "Bits of a code on an integer grid.",
@@ -140,7 +159,10 @@ extension QuantizeOptions: StageOptions {
       "Whether the grid is centred on zero; otherwise each group stores a zero point."),
     .optional(
       "clip", \.clip, .choice(),
-      "The range of a group: `mse` searches the least squared error, `none` holds every value."),
+      """
+      The range of a group: `mse` searches the least squared error, `none` holds every value; \
+      `output` (with `rtn`) searches the least error of the layer's output and needs statistics.
+      """),
     .optional(
       "scales", \.scales, .choice(),
       """
@@ -175,7 +197,22 @@ extension QuantizeOptions: StageOptions {
       """),
     .optional(
       "refit", \.refit, .boolean,
-      "Only `gptq`: whether the scales are fitted to the codes at the end; true when absent."),
+      """
+      Whether the scales are fitted to the codes at the end, which needs statistics; when absent, \
+      with `gptq` true and with `rtn` false.
+      """),
+    .optional(
+      "rounding", \.rounding, .choice(),
+      """
+      Only `gptq`: `sweep` keeps the sweep's codes (the default), `learned` moves them to where \
+      the layer's error is less, in turn with the scales.
+      """),
+    .optional(
+      "weak_columns", \.weakColumns, .fraction,
+      """
+      Only `gptq` in order `activation`: the fraction of the inputs that stays in f16, those whose \
+      rounding costs most (OWQ); none when absent.
+      """),
   ]
 }
 

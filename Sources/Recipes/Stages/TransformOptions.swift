@@ -3,6 +3,8 @@ public struct TransformOptions: Sendable, Hashable {
   public enum Method: String, Sendable, Hashable, CaseIterable {
     /// x[j] / t[j], the weight's columns multiplied by t[j].
     case channelScale = "channel_scale"
+    /// x·Q, a randomized Hadamard rotation; the weight's columns turned alike.
+    case hadamard
   }
 
   public var method: Method
@@ -27,8 +29,11 @@ extension TransformOptions: StageOptions {
   static let options: [OptionDeclaration<Self>] = [
     .required(
       "method", \.method, .choice(),
-      "`channel_scale` scales each input by its weights' largest absolute value to the power alpha."
-    ),
-    .optional("alpha", \.alpha, .number(0...1), "The power; 0 changes nothing."),
+      """
+      `channel_scale` scales each input by its weights' largest absolute value to the power alpha; \
+      `hadamard` turns the inputs by a randomized Hadamard rotation (the recipe's seed).
+      """),
+    .optional(
+      "alpha", \.alpha, .number(0...1), "Only `channel_scale`: the power; 0 changes nothing."),
   ]
 }

@@ -32,28 +32,18 @@ public struct CalibrationInput: Sendable {
       hash: data.withUnsafeBytes { SHA256.hexadecimal(of: $0) })
   }
 
-  /// The statistics of the input that a tensor multiplies.
-  func input(of tensor: String) -> InputStatistics? {
-    // Sites carry modules' names, tensors those of their parameters.
-    let module = tensor.hasSuffix(".weight") ? String(tensor.dropLast(7)) : tensor
-    return statistics.input(of: module)
-  }
-
-  /// The same, checked against the weight.
+  /// The statistics of the input that a tensor multiplies, checked against its weight.
   ///
-  /// - Throws: `PipelineError.statisticsMissing`, `.calibrationMismatch`.
-  func checkedInput(
-    of tensor: String, view: WeightView
-  ) throws(PipelineError) -> InputStatistics {
-    guard let input = input(of: tensor) else {
-      throw .statisticsMissing(tensor: tensor, rows: view.rows, columns: view.columns, path: path)
-    }
-    guard input.width == view.columns else {
-      throw .calibrationMismatch(
-        tensor: tensor, rows: view.rows, columns: view.columns, width: input.width, path: path)
+  /// - Throws: `PipelineError.statisticsMissing`, `.statisticsWithoutGram`, and
+  ///   `ArchitectureError.statisticsOfAnotherModel`.
+  func checkedInput(of tensor: String, view: WeightView) throws -> InputStatistics {
+    guard let input = try statistics.input(ofTensor: tensor, columns: view.columns) else {
+      throw PipelineError.statisticsMissing(
+        tensor: tensor, rows: view.rows, columns: view.columns, path: path)
     }
     guard input.hasGram else {
-      throw .statisticsWithoutGram(tensor: tensor, columns: view.columns, path: path)
+      throw PipelineError.statisticsWithoutGram(
+        tensor: tensor, columns: view.columns, path: path)
     }
     return input
   }

@@ -1,0 +1,65 @@
+import Tensors
+import Weights
+
+/// Whether a weight is nothing but codes on an integer grid, as other tools know them.
+enum ExactIntegers {
+  case integers(IntegerBase)
+  /// It is something else, or has more parts.
+  case none(reason: String)
+
+  static func of(_ weight: CompressedWeight, name: String) -> ExactIntegers {
+    guard weight.view.layout == .outputsFirst, weight.view.sourceShape.rank == 2 else {
+      return .none(reason: "its axes are not outputs × inputs")
+    }
+    if !weight.lowRank.isEmpty { return .none(reason: "it has a low-rank path") }
+    if weight.outliers != nil { return .none(reason: "some of its columns are kept apart") }
+    if weight.site != nil { return .none(reason: "its inputs are transformed first") }
+    guard case .integer(let base)? = weight.base else {
+      return .none(reason: "it holds no integer codes")
+    }
+    if let mask = weight.mask, !isBakedIn(mask, base) {
+      return .none(reason: "its mask drops codes that are not zero")
+    }
+    return .integers(base)
+  }
+
+  /// Whether every dropped entry decodes to zero anyway.
+  private static func isBakedIn(_ mask: Mask, _ base: IntegerBase) -> Bool {
+    let plain = CompressedWeight(
+      view: WeightView(rows: base.rows, columns: base.columns), base: .integer(base))
+    var masked = plain
+    masked.mask = mask
+    let step = max(1, (1 << 20) / max(base.columns, 1))
+    for first in stride(from: 0, to: base.rows, by: step) {
+      let rows = first..<min(first + step, base.rows)
+      if plain.decodedBase(rows: rows).values != masked.decodedBase(rows: rows).values {
+        return false
+      }
+    }
+    return true
+  }
+}
+
+/// Rounding a weight again for a format that cannot hold it as it is.
+enum Requantization {
+  struct Outcome {
+    var base: IntegerBase
+    /// ‖new − old‖ / ‖old‖ over the weight's values.
+    var relativeError: Double
+  }
+
+  static func round(
+    _ weight: CompressedWeight, to scheme: IntegerScheme, pool: WorkerPool
+  ) throws -> Outcome {
+    let values = weight.decoded()
+    let base = try IntegerBase.roundToNearest(values, scheme: scheme)
+    let rounded = base.decoded()
+    var (difference, norm) = (0.0, 0.0)
+    for (new, old) in zip(rounded.values, values.values) {
+      difference += Double(new - old) * Double(new - old)
+      norm += Double(old) * Double(old)
+    }
+    return Outcome(
+      base: base, relativeError: norm > 0 ? (difference / norm).squareRoot() : 0)
+  }
+}

@@ -1,0 +1,252 @@
+import Architectures
+import Artefacts
+import Checkpoints
+import Foundation
+import Tensors
+import Weights
+
+/// An artefact as a GGUF file, for llama.cpp and its kin.
+public struct GGUFExport: Sendable {
+  public let metadata: [(key: String, value: GGUFValue)]
+  public let tensors: [GGUFSink.Entry]
+  public let weights: [ExportedWeight]
+  public let warnings: [String]
+  private let makers: [@Sendable () throws -> Bytes]
+
+  /// Lays out an export; nothing is written yet.
+  ///
+  /// - Throws: `InterchangeError` for models that GGUF has no architecture for and for weights
+  ///   without an exact type, unless `options` allow to round them again.
+  public init(_ artefact: ArtefactFile, options: ExportOptions = ExportOptions()) throws {
+    let path = artefact.path
+    guard let configuration = artefact.header.configuration else {
+      throw InterchangeError.modelNotPossible(
+        path: path, format: "GGUF", reason: "it has no config.json")
+    }
+    let described = try artefact.names.map { name in
+      let content = try artefact.content(of: name)
+      return TensorDescription(
+        name: name, dtype: content.sourceType, shape: content.sourceShape, storage: .empty,
+        sharesStorageWith: content.tiedTo)
+    }
+    let model = try ModelDescription.resolve(configuration: configuration, tensors: described)
+      .description
+    let architecture = try GGUFArchitecture(model, path: path)
+    let companions = artefact.header.companions
+    var builder = GGUFExportBuilder(artefact: artefact, options: options)
+    if let factors = architecture.rotaryFactors() { builder.add(rotaryFactors: factors) }
+    for place in architecture.places() { try builder.add(place) }
+    var metadata: [(key: String, value: GGUFValue)] = [
+      ("general.architecture", .string(architecture.name)),
+      ("general.type", .string("model")),
+      ("general.name", .string(model.modelType)),
+      ("general.file_type", .u32(builder.fileType)),
+      ("general.quantization_version", .u32(2)),
+    ]
+    metadata += architecture.metadata()
+    if let tokenizer = companions["tokenizer.json"] {
+      let (values, warning) = try GGUFTokenizer.metadata(
+        tokenizer: tokenizer, configuration: companions["tokenizer_config.json"],
+        model: configuration, rows: model.vocabularySize, path: path)
+      metadata += values
+      if let warning { builder.warnings.append(warning) }
+    } else {
+      builder.warnings.append("the artefact has no tokenizer.json: the file holds no tokens")
+    }
+    self.metadata = metadata
+    tensors = builder.entries
+    makers = builder.makers
+    weights = builder.weights
+    warnings = builder.warnings
+  }
+
+  /// Writes the file; each worker holds one tensor at a time.
+  public func write(
+    to path: String, pool: WorkerPool,
+    report: @Sendable (_ done: Int, _ total: Int, _ name: String) -> Void = { _, _, _ in }
+  ) throws {
+    let sink = try GGUFSink(path: path, metadata: metadata, tensors: tensors)
+    try pool.forEach(tensors.count) { index in
+      let bytes = try makers[index]()
+      try bytes.withBuffer { buffer throws(CheckpointError) in
+        try sink.write(buffer, to: tensors[index].name, at: 0)
+      }
+      report(index + 1, tensors.count, tensors[index].name)
+    }
+    try sink.finish()
+  }
+}
+
+/// Gathers a GGUF file's tensors.
+struct GGUFExportBuilder {
+  let artefact: ArtefactFile
+  let options: ExportOptions
+  var entries: [GGUFSink.Entry] = []
+  var makers: [@Sendable () throws -> Bytes] = []
+  var weights: [ExportedWeight] = []
+  var warnings: [String] = []
+
+  mutating func add(_ place: GGUFArchitecture.Place) throws {
+    let content = try artefact.content(of: place.source)
+    switch content.kind {
+    case .tensor(let tensor):
+      addPlain(place, tensor, content)
+    case .weight(let weight):
+      try addWeight(place, weight, content)
+    }
+  }
+
+  mutating func add(rotaryFactors: [Float]) {
+    entries.append(
+      GGUFSink.Entry(name: "rope_freqs.weight", shape: [rotaryFactors.count], type: .f32))
+    makers.append { Bytes(rotaryFactors) }
+  }
+
+  /// A tensor that was stored plainly.
+  private mutating func addPlain(
+    _ place: GGUFArchitecture.Place, _ tensor: Tensor, _ content: StoredTensor
+  ) {
+    let type = plainType(place, content.sourceType)
+    let shape = content.sourceShape
+    if shape.rank == 2, place.layout != .outputsFirst {
+      let view = WeightView(sourceShape: shape, layout: place.layout)
+      add(place, [view.rows, view.columns], type) {
+        try PlainValues.bytes(view.matrix(from: tensor.floats()).values, as: type.dtype)
+      }
+      return
+    }
+    let width = shape.rank == 2 ? shape.dimensions[1] : 1
+    add(place, shape.dimensions, type) {
+      try PlainValues.bytes(
+        Self.reordered(tensor.floats(), width: width, place.rowOrder), as: type.dtype)
+    }
+  }
+
+  private mutating func addWeight(
+    _ place: GGUFArchitecture.Place, _ weight: CompressedWeight, _ content: StoredTensor
+  ) throws {
+    let shape = [weight.rows, weight.columns]
+    let isMatrix = ExactIntegers.of(weight, name: place.source)
+    switch isMatrix {
+    case .integers(let base):
+      switch GGUFBlocks.choice(for: base) {
+      case .exact(let type):
+        add(place, shape, type) { GGUFBlocks.encode(base, as: type, order: place.rowOrder) }
+        note(place, content, type.name, isExact: true)
+      case .none(let reason, let nearest):
+        try again(place, weight, content, reason, nearest)
+      }
+    case .none(let reason):
+      // Dense parts in f32 are exact, if large.
+      if case .dense? = weight.base, weight.base?.isQuantized == false {
+        addDecoded(place, weight, content)
+      } else {
+        try again(place, weight, content, reason, .q8v0)
+      }
+    }
+  }
+
+  /// Values in a plain type.
+  private mutating func addDecoded(
+    _ place: GGUFArchitecture.Place, _ weight: CompressedWeight, _ content: StoredTensor
+  ) {
+    let type = plainType(place, content.sourceType)
+    add(place, [weight.rows, weight.columns], type) {
+      try PlainValues.bytes(
+        Self.reordered(weight.decoded().values, width: weight.columns, place.rowOrder),
+        as: type.dtype)
+    }
+    note(place, content, type.name, isExact: type == .f32)
+  }
+
+  private mutating func again(
+    _ place: GGUFArchitecture.Place, _ weight: CompressedWeight, _ content: StoredTensor,
+    _ reason: String, _ nearest: GGUFBlockType
+  ) throws {
+    guard options.allowRequantize else {
+      throw InterchangeError.notExact(
+        tensor: place.source, format: "GGUF", reason: reason,
+        nearest: "\(nearest.name) is nearest")
+    }
+    guard weight.columns % 32 == 0, nearest != .f16 else {
+      addDecoded(place, weight, content)
+      return
+    }
+    let bits = nearest == .q8v0 ? 8 : nearest == .q5v1 ? 5 : 4
+    // Symmetric: its blocks hold codes and scales as they are.
+    let rounded = try Requantization.round(
+      weight, to: IntegerScheme(bits: bits, granularity: .group(32), scaleType: .f16),
+      pool: .serial)
+    guard case .exact(let type) = GGUFBlocks.choice(for: rounded.base) else { return }
+    add(place, [weight.rows, weight.columns], type) {
+      GGUFBlocks.encode(rounded.base, as: type, order: place.rowOrder)
+    }
+    note(place, content, type.name + ", rounded again", isExact: false, rounded.relativeError)
+  }
+
+  private mutating func note(
+    _ place: GGUFArchitecture.Place, _ content: StoredTensor, _ form: String, isExact: Bool,
+    _ error: Double? = nil
+  ) {
+    weights.append(
+      ExportedWeight(
+        name: place.source, form: "\(content.typeName) → \(form)", isExact: isExact,
+        addedError: error))
+  }
+
+  private mutating func add(
+    _ place: GGUFArchitecture.Place, _ shape: [Int], _ type: GGUFBlockType,
+    make: @escaping @Sendable () throws -> Bytes
+  ) {
+    entries.append(GGUFSink.Entry(name: place.name, shape: shape, type: type))
+    makers.append(make)
+  }
+
+  /// Norms and biases are f32 there; other values keep their type, or take the one asked for.
+  private func plainType(_ place: GGUFArchitecture.Place, _ source: DType) -> GGUFBlockType {
+    if place.isVector { return .f32 }
+    switch options.dtype ?? source {
+    case .f16: return .f16
+    case .bf16: return .bf16
+    default: return .f32
+    }
+  }
+
+  private static func reordered(_ values: [Float], width: Int, _ order: [Int]?) -> [Float] {
+    guard let order else { return values }
+    return order.flatMap { values[$0 * width..<($0 + 1) * width] }
+  }
+
+  /// llama.cpp's number for the mixture, by its most frequent type: only for show.
+  var fileType: UInt32 {
+    let matrices = entries.filter { $0.shape.count == 2 }
+    let counts = Dictionary(grouping: matrices) { $0.type }.mapValues(\.count)
+    let most = counts.max { ($0.value, $0.key.rawValue) < ($1.value, $1.key.rawValue) }?.key
+    switch most {
+    case .f16: return 1
+    case .q4v0: return 2
+    case .q4v1: return 3
+    case .q8v0: return 7
+    case .q5v0: return 8
+    case .q5v1: return 9
+    case .q2k: return 10
+    case .q3k: return 12
+    case .q4k: return 15
+    case .q5k: return 17
+    case .q6k: return 18
+    case .bf16: return 32
+    case .f32, nil: return 0
+    }
+  }
+}
+
+extension GGUFBlockType {
+  /// The element type of a plain one.
+  var dtype: DType {
+    switch self {
+    case .f16: .f16
+    case .bf16: .bf16
+    default: .f32
+    }
+  }
+}

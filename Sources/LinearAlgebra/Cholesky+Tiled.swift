@@ -1,0 +1,92 @@
+import Tensors
+
+extension Cholesky {
+  /// Rows and columns of a tile; one call of LAPACK factors a diagonal one.
+  static let tile = 256
+
+  /// The lower L with L·Lᵀ = H + dampingUsed · mean(diag H) · I, tiles shared out over a pool.
+  ///
+  /// The same bits with any number of workers. The other half of the result holds zeros.
+  ///
+  /// - Parameters:
+  ///   - order: n.
+  ///   - fill: writes row i of H, its columns 0…i, to the pointer; called once per row and try, by
+  ///     any worker.
+  /// - Throws: `LinearAlgebraError.empty`, `.tooLarge`, `.parameterOutOfRange`,
+  ///   `.notPositiveDefinite` when the ladder ends.
+  public static func factor<S: BLASScalar>(
+    order: Int, damping: Double = 0, pool: WorkerPool = .serial,
+    fill: @Sendable (_ row: Int, _ target: UnsafeMutablePointer<S>) -> Void
+  ) throws(LinearAlgebraError) -> CholeskyResult<S> {
+    let routine = "Cholesky.factor"
+    let extent = try Workspace.extents(routine, rows: order, columns: order).rows
+    guard damping >= 0, damping.isFinite else {
+      throw .parameterOutOfRange(
+        routine: routine, name: "damping", value: "\(damping)", allowed: "0 or a positive number")
+    }
+    BLAS.prepare()
+    var attempts: [CholeskyAttempt] = []
+    var rungs = [damping]
+    while let rung = rungs.first {
+      rungs.removeFirst()
+      var failure: Int?
+      let matrix = Matrix<S>(rows: order, columns: order) { storage in
+        guard let base = storage.baseAddress else { return }
+        nonisolated(unsafe) let a = base
+        pool.forEach((order + tile - 1) / tile) { (band: Int) -> Void in
+          for row in band * tile..<min((band + 1) * tile, order) {
+            fill(row, a + row * order)
+            (a + row * order + row + 1).initialize(repeating: 0, count: order - row - 1)
+          }
+        }
+        let mean = (0..<order).reduce(0.0) { $0 + Double(a[$1 * order + $1]) } / Double(order)
+        if attempts.isEmpty, mean > 0 { rungs = Array(dampings(from: damping).dropFirst()) }
+        for index in 0..<order { a[index * order + index] += S(rung * mean) }
+        failure = factorTiles(a, order: order, extent: extent, pool: pool)
+      }
+      attempts.append(CholeskyAttempt(damping: rung, failedAt: failure))
+      if failure == nil {
+        return CholeskyResult(factor: matrix, dampingUsed: rung, attempts: attempts)
+      }
+    }
+    throw .notPositiveDefinite(
+      routine: routine, order: order, dampings: attempts.map(\.damping),
+      failedAt: attempts.last?.failedAt ?? 0)
+  }
+
+  /// In place, a column of tiles after the other; the row whose pivot was not positive, or nil.
+  private static func factorTiles<S: BLASScalar>(
+    _ base: UnsafeMutablePointer<S>, order: Int, extent: Int32, pool: WorkerPool
+  ) -> Int? {
+    nonisolated(unsafe) let a = base
+    for start in stride(from: 0, to: order, by: tile) {
+      let width = min(tile, order - start)
+      let below = (order - start + tile - 1) / tile
+      // What the columns of tiles to the left have to say, one long product per tile.
+      if start > 0 {
+        pool.forEach(below) { (index: Int) -> Void in
+          let range = start + index * tile..<min(start + (index + 1) * tile, order)
+          BLAS.gemm(
+            m: range.count, n: width, k: start, alpha: -1, a: a + range.lowerBound * order,
+            lda: order, transposeA: false, b: a + start * order, ldb: order, transposeB: true,
+            beta: 1, c: a + range.lowerBound * order + start, ldc: order)
+        }
+      }
+      let corner = a + start * order + start
+      // Row-major lower is the column-major library's upper.
+      let info = S._potrf(CChar(UInt8(ascii: "U")), Int32(width), corner, extent)
+      if info != 0 { return start + max(Int(info) - 1, 0) }
+      for row in 0..<width {
+        for column in row + 1..<max(width, row + 1) { corner[row * order + column] = 0 }
+      }
+      pool.forEach(below - 1) { (index: Int) -> Void in
+        let range = start + (index + 1) * tile..<min(start + (index + 2) * tile, order)
+        BLAS.trsm(
+          m: range.count, n: width, alpha: 1, a: a + start * order + start, lda: order,
+          triangle: .lower, transposeA: true, triangleOnLeft: false,
+          b: a + range.lowerBound * order + start, ldb: order)
+      }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,99 @@
+import Architectures
+import Kernels
+import Tensors
+
+/// A block in steps, one to each of its sites: what is behind a site needs no weights that come
+/// after it, so that those may still change.
+///
+/// The steps run the same kernels over the same tiles as a whole pass: the same bits.
+extension BlockPass {
+  /// What the projections read, `rows × hiddenSize`.
+  func attentionInput(_ x: UnsafeMutablePointer<Float>, into y: UnsafeMutablePointer<Float>) {
+    let width = model.hiddenSize
+    forEachTile(positions.count) { range in
+      let (from, to) = (x + range.lowerBound * width, y + range.lowerBound * width)
+      if model.normalization.placement == .before {
+        block.attentionNorm.apply(from, rows: range.count, into: to)
+      } else {
+        to.update(from: from, count: range.count * width)
+      }
+    }
+  }
+
+  /// What attention's output map reads, `rows × queryWidth`.
+  func attention(
+    _ x: UnsafeMutablePointer<Float>, into attended: UnsafeMutablePointer<Float>
+  ) {
+    let rows = positions.count
+    scratch.with(rows * Self.scratchPerRow(model)) { memory in
+      let buffers = AttentionBuffers(
+        memory, rows: rows, shape: model.attention, attended: attended)
+      forEachTile(rows) { range in project(x, range, buffers) }
+      storeInCache(buffers)
+      attendWithScheme(buffers)
+    }
+  }
+
+  /// x ← x + attention's output.
+  func addAttention(_ attended: UnsafeMutablePointer<Float>, to x: UnsafeMutablePointer<Float>) {
+    forEachTile(positions.count) { range in addAttention(attended, to: x, range) }
+  }
+
+  /// What the first maps of the feed-forward part read, `rows × hiddenSize`.
+  func feedForwardInput(_ x: UnsafeMutablePointer<Float>, into y: UnsafeMutablePointer<Float>) {
+    let width = model.hiddenSize
+    forEachTile(positions.count) { range in
+      let (from, to) = (x + range.lowerBound * width, y + range.lowerBound * width)
+      if model.normalization.placement == .before {
+        block.feedForwardNorm.apply(from, rows: range.count, into: to)
+      } else {
+        to.update(from: from, count: range.count * width)
+      }
+    }
+  }
+
+  /// What the last map of the feed-forward part reads, `rows × its width`.
+  func feedForwardHidden(_ x: UnsafeMutablePointer<Float>, into y: UnsafeMutablePointer<Float>) {
+    let inner = block.description.feedForward.width
+    forEachTile(positions.count) { range in
+      activate(
+        x + range.lowerBound * model.hiddenSize, range.count, into: y + range.lowerBound * inner)
+    }
+  }
+
+  /// x ← x + the feed-forward part's output, from what its last map reads.
+  func addOutput(
+    of hidden: UnsafeMutablePointer<Float>, to x: UnsafeMutablePointer<Float>
+  ) {
+    let inner = block.description.feedForward.width
+    forEachTile(positions.count) { range in
+      addOutput(
+        of: hidden + range.lowerBound * inner, to: x + range.lowerBound * model.hiddenSize,
+        range.count)
+    }
+  }
+
+  /// x ← x + the feed-forward part's output.
+  func addFeedForward(to x: UnsafeMutablePointer<Float>) {
+    forEachTile(positions.count) { range in addFeedForward(to: x, range) }
+  }
+
+  /// The whole block, every site shown to an observer on the way.
+  func watched(_ x: UnsafeMutablePointer<Float>, by observer: any SiteObserver) throws {
+    let rows = positions.count
+    let sites = block.description.sites
+    let widest = max(sites.map(\.width).max() ?? 0, model.hiddenSize)
+    try scratch.with(rows * widest) { y in
+      attentionInput(x, into: y)
+      try observer.observe(sites[0], y, rows: rows)
+      attention(x, into: y)
+      try observer.observe(sites[1], y, rows: rows)
+      addAttention(y, to: x)
+      feedForwardInput(x, into: y)
+      try observer.observe(sites[2], y, rows: rows)
+      feedForwardHidden(x, into: y)
+      try observer.observe(sites[3], y, rows: rows)
+      addOutput(of: y, to: x)
+    }
+  }
+}

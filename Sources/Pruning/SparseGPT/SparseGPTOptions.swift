@@ -1,0 +1,42 @@
+import LinearAlgebra
+
+/// How SparseGPT sweeps.
+public struct SparseGPTOptions: Sendable, Hashable {
+  /// What is added to the diagonal, relative to its mean.
+  public var damping: Double
+  /// Inputs whose mask is chosen at once, and between two updates of the rest.
+  public var block: Int
+
+  public init(damping: Double = 0.01, block: Int = 128) {
+    self.damping = damping
+    self.block = block
+  }
+
+  func check() throws(PruningError) {
+    guard damping >= 0, damping <= 1 else {
+      throw .optionOutOfRange(name: "damping", value: "\(damping)", allowed: "from 0 to 1")
+    }
+    guard (1...4096).contains(block) else {
+      throw .optionOutOfRange(name: "block", value: "\(block)", allowed: "from 1 to 4096")
+    }
+  }
+}
+
+/// What was done to one weight, nothing of it silent.
+public struct SparseGPTReport: Sendable, Hashable {
+  /// Every try at the factor; the last one succeeded.
+  public var attempts: [CholeskyAttempt] = []
+  /// What the factor was damped with, relative to the mean diagonal.
+  public var dampingUsed = 0.0
+  /// Inputs that calibration never saw; their weights become zero.
+  public var deadColumns: [Int] = []
+  /// tr(D·H'·Dᵀ) with D what the sweep changed and H' the damped Gram matrix, by the sweep's own
+  /// sum of squared errors over squared pivots.
+  public var dampedError = 0.0
+  /// tr(D·H·Dᵀ), without the damping.
+  public var weightedError = 0.0
+  /// Whether the statistics say nothing (a Gram matrix of zeros), so that magnitudes decided.
+  public var isUninformed = false
+  /// What a person should know, with the numbers.
+  public var warnings: [String] = []
+}

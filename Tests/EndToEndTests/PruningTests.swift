@@ -1,0 +1,106 @@
+import Foundation
+import JSONText
+import TestSupport
+import Testing
+
+/// Pruned models from checkpoint to figures.
+@Suite(
+  "Pruning, end to end",
+  .enabled(if: SharedFiles.shared != nil, "\(SharedFiles.sharedMissing)"))
+struct PruningTests {
+  static let model = CompressTests.model
+
+  /// Perplexities of recipes on the nano model, its own statistics used throughout.
+  private func perplexities(_ stages: [String]) throws -> [Double] {
+    let text = try #require(SharedFiles.shared) + "/text/heldout.txt"
+    return try SharedFiles.withTemporaryFolder { folder in
+      let statistics = try CompressTests.statistics(for: "sparse50-wanda", in: folder)
+      return try stages.enumerated().map { index, text in
+        let recipe = folder + "/r\(index).yaml"
+        try "version: 1\nname: r\nstages:\n\(text)\n".write(
+          toFile: recipe, atomically: true, encoding: .utf8)
+        let output = folder + "/\(index).h5"
+        let run = try Program.run(
+          ["compress", recipe, "--model", Self.model, "--output", output] + statistics)
+        #expect(run.status == 0, "\(run.error)")
+        let verify = try Program.run(["verify", output])
+        #expect(verify.status == 0, "\(verify.error)")
+        let evaluate = try Program.run([
+          "evaluate", "--model", output, "--data", text, "--sequences", "24", "--length", "128",
+          "--json",
+        ])
+        #expect(evaluate.status == 0, "\(evaluate.error)")
+        return Self.perplexity(try JSONParser.parse(evaluate.output))
+      }
+    }
+  }
+
+  private static func perplexity(_ value: JSONValue) -> Double {
+    if let found = value["perplexity"]?["value"]?.double ?? value["perplexity"]?.double {
+      return found
+    }
+    for (_, member) in value.object?.members ?? [] where member.object != nil {
+      let found = perplexity(member)
+      if found.isFinite { return found }
+    }
+    return .infinity
+  }
+
+  @Test func calibratedMasksBeatMagnitudes() throws {
+    let found = try perplexities([
+      "  - prune: {method: magnitude, sparsity: 0.5}",
+      "  - prune: {method: wanda, sparsity: 0.5}",
+      "  - prune: {method: sparsegpt, sparsity: 0.5}",
+    ])
+    #expect(found[1] < found[0] && found[2] < found[1], "\(found)")
+  }
+
+  @Test func measuredSharesBeatEqualOnes() throws {
+    let found = try perplexities([
+      "  - prune: {method: sparsegpt, sparsity: 0.65}",
+      "  - prune: {method: sparsegpt, sparsity: 0.65, allocation: adaptive}",
+    ])
+    #expect(found[1] < found[0], "\(found)")
+  }
+
+  @Test func theRestMakesGoodWhatLeaves() throws {
+    let found = try perplexities([
+      "  - prune: {method: magnitude, sparsity: 0.01}",
+      "  - narrow: {feed_forward: 0.75, correct: false}",
+      "  - narrow: {feed_forward: 0.75}",
+      "  - narrow: {heads: 0.5, feed_forward: 0.9}\n  - quantize: {method: gptq, bits: 8}",
+    ])
+    let rises = found.map { Foundation.log($0 / found[0]) }
+    #expect(rises[2] < 0.85 * rises[1], "\(found)")
+    #expect(rises[3].isFinite)
+  }
+
+  @Test func aNarrowedModelBecomesAFolder() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let statistics = try CompressTests.statistics(for: "width75", in: folder)
+      let recipe = folder + "/r.yaml"
+      try
+        "version: 1\nname: r\nstages:\n  - narrow: {feed_forward: 0.5, heads: 0.5, drop_blocks: 1}\n"
+        .write(toFile: recipe, atomically: true, encoding: .utf8)
+      let output = folder + "/out.h5"
+      let run = try Program.run(
+        ["compress", recipe, "--model", Self.model, "--output", output] + statistics)
+      #expect(run.status == 0, "\(run.error)")
+      let dense = folder + "/dense"
+      let decompress = try Program.run(["decompress", output, "--output", dense])
+      #expect(decompress.status == 0, "\(decompress.error)")
+      let text = try String(contentsOfFile: dense + "/config.json", encoding: .utf8)
+      let configuration = try JSONParser.parse(text)
+      #expect(configuration["intermediate_size"]?.int == 96)
+      #expect(configuration["num_key_value_heads"]?.int == 1)
+      #expect(configuration["num_attention_heads"]?.int == 2)
+      #expect(configuration["num_hidden_layers"]?.int == 1)
+      let shared = try #require(SharedFiles.shared)
+      let evaluate = try Program.run([
+        "evaluate", "--model", dense, "--data", shared + "/text/heldout.txt", "--sequences", "2",
+        "--length", "64",
+      ])
+      #expect(evaluate.status == 0, "\(evaluate.error)")
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import Checkpoints
+import Foundation
+import LinearAlgebra
+import Quantization
+import Tensors
+import Testing
+
+@testable import Pruning
+@testable import Weights
+
+/// Weighted errors and processor times beside Benchmarks/Peers/sparsegpt_torch.py, on its layers.
+///
+/// Runs only where the environment names such a file: PITH_PEER_LAYER=layer.safetensors.
+@Suite("SparseGPT beside torch", .enabled(if: SparseGPTPeerTests.path != nil, "no PITH_PEER_LAYER"))
+struct SparseGPTPeerTests {
+  static let path = ProcessInfo.processInfo.environment["PITH_PEER_LAYER"]
+
+  @Test func figures() throws {
+    let source = try CheckpointOpener.open(try #require(Self.path))
+    func matrix(_ name: String) throws -> Matrix<Float> {
+      let tensor = try #require(source.tensor(named: name))
+      return Matrix(
+        rows: tensor.shape.dimensions[0], columns: tensor.shape.dimensions[1],
+        values: try source.load(tensor).floats())
+    }
+    let weight = try matrix("weight")
+    let gram = try matrix("gram").converted(to: Double.self)
+    let four = try IntegerScheme(
+      bits: 4, symmetric: false, granularity: .channel, clip: .meanSquare())
+    for (name, amount, scheme) in [
+      ("50 %", PruningSample.half, nil), ("2:4", try PruningSample.pattern(2, 4), nil),
+      ("4:8", try PruningSample.pattern(4, 8), nil),
+      ("2:4 + 4 bits", try PruningSample.pattern(2, 4), four),
+    ] as [(String, PruneAmount, IntegerScheme?)] {
+      var best = Double.infinity
+      var loss = 0.0
+      for _ in 0..<3 {
+        let start = clock()
+        let result = try SparseGPT.prune(
+          .dense(weight), gram: gram, amount: amount, rounding: scheme
+        ).weight
+        best = min(best, Double(clock() - start) / Double(CLOCKS_PER_SEC))
+        loss = try PruningSample.loss(result, weight, gram)
+      }
+      print("\(name)  error \(loss)  \(best) s")
+    }
+  }
+}

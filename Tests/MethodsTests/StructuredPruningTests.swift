@@ -1,0 +1,69 @@
+import LinearAlgebra
+import Quantization
+import Tensors
+import Testing
+
+@testable import Pruning
+@testable import Weights
+
+@Suite("Pruning: whole inputs")
+struct StructuredPruningTests {
+  @Test("units go by their sums, ties to the higher one, in order")
+  func choice() {
+    let importance = [1.0, 1, 5, 5, 0, 2, 2, 0]
+    #expect(StructuredPruning.kept(importance: importance, unit: 2, count: 1) == [2, 3])
+    #expect(StructuredPruning.kept(importance: importance, unit: 2, count: 2) == [0, 1, 2, 3])
+    #expect(StructuredPruning.kept(importance: importance, unit: 1, count: 3) == [2, 3, 5])
+    #expect(StructuredPruning.kept(importance: importance, unit: 4, count: 2) == Array(0..<8))
+  }
+
+  @Test("what is left makes good what went, and is its least-squares optimum")
+  func correction() throws {
+    let weight = PruningSample.weight(24, 96)
+    let gram = try PruningSample.gram(96)
+    let importance = try StructuredPruning.importance(
+      weight, squares: PruningSample.squares(gram))
+    let kept = StructuredPruning.kept(importance: importance, unit: 4, count: 18)
+    #expect(kept.count == 72)
+    func loss(_ values: Matrix<Float>) throws -> Double {
+      var whole = Matrix<Float>(rows: 24, columns: 96, repeating: 0)
+      for row in 0..<24 {
+        for (index, column) in kept.enumerated() { whole[row, column] = values[row, index] }
+      }
+      return try WeightedError.relative(whole, to: weight, gram: gram)
+    }
+    let plain = try loss(StructuredPruning.selecting(weight, columns: kept))
+    let corrected = try StructuredPruning.corrected(weight, gram: gram, keeping: kept)
+    let found = try loss(corrected)
+    #expect(found < 0.6 * plain, "\(found) of \(plain)")
+    // A refit of the same mask ends at the same values.
+    let mask = Mask(rows: 24, columns: 96) { kept.contains($1) }
+    var masked = CompressedWeight.dense(weight)
+    masked.mask = mask
+    let refitted = try SurvivorRefit.refit(masked, target: weight, gram: gram).weight.decodedBase()
+    for row in 0..<24 {
+      for (index, column) in kept.enumerated() {
+        #expect(abs(refitted[row, column] - corrected[row, index]) < 1e-4)
+      }
+    }
+  }
+
+  @Test(
+    "a diagonal Gram matrix changes nothing, all kept changes nothing, other widths are refused")
+  func invariants() throws {
+    let weight = PruningSample.weight(8, 24)
+    var gram = Matrix<Double>(rows: 24, columns: 24, repeating: 0)
+    for index in 0..<24 { gram[index, index] = Double(index + 1) }
+    let kept = [0, 3, 4, 20]
+    let plain = StructuredPruning.selecting(weight, columns: kept)
+    let same = try StructuredPruning.corrected(weight, gram: gram, keeping: kept)
+    for (left, right) in zip(plain.values, same.values) { #expect(abs(left - right) < 1e-6) }
+    let all = try StructuredPruning.corrected(
+      weight, gram: try PruningSample.gram(24), keeping: Array(0..<24))
+    for (left, right) in zip(weight.values, all.values) { #expect(abs(left - right) < 1e-4) }
+    #expect(throws: PruningError.self) {
+      try StructuredPruning.corrected(weight, gram: .identity(23), keeping: kept)
+    }
+    #expect(throws: PruningError.self) { try StructuredPruning.importance(weight, squares: [1]) }
+  }
+}
