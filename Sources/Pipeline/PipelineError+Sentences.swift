@@ -17,12 +17,17 @@ extension PipelineError: CustomStringConvertible {
     case .lookedUp(let tensor, let stage):
       "'\(tensor)' is a table whose rows are looked up, not multiplied, so that '\(stage)' has "
         + "nothing to be calibrated on; give it a method that needs no statistics in an override"
+    case .statisticsNeeded(let tensor, let rows, let columns):
+      "the recipe has to know the inputs of '\(tensor)' (\(rows) × \(columns)) before it starts and "
+        + "no statistics were given; gather them with 'pith calibrate' and name the file with "
+        + "--statistics"
     case .editNeedsStatistics(let stage):
       "the recipe's '\(stage)' needs to know the inputs of every layer and no statistics were "
         + "given; gather them with 'pith calibrate' and name the file with --statistics"
     case .editImpossible(let stage, let path, let reason):
       "the recipe's '\(stage)' is impossible for '\(path)': \(reason); "
         + "leave the stage out for this model"
+    case .search(let reason): reason
     case .statisticsMissing(let tensor, let rows, let columns, let path):
       "'\(path)' has no statistics of the input of '\(tensor)' (\(rows) × \(columns)); gather them "
         + "on this model, or leave the tensor out with 'ignore'"

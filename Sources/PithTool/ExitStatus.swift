@@ -69,7 +69,7 @@ enum ExitStatus: Int32 {
   private static func pipelineStatus(of error: PipelineError) -> ExitStatus {
     switch error {
     case .unmatchedSelectors, .strictGroup, .rankTooLarge, .tooManyOutliers, .patternDoesNotFit,
-      .notCalibratable, .lookedUp, .editNeedsStatistics,
+      .statisticsNeeded, .notCalibratable, .lookedUp, .editNeedsStatistics, .search,
       .outputExists, .outputIsModel, .unfinishedRun, .nothingToResume, .changedSinceJournal,
       .workFolderBusy, .tuning:
       .usage

@@ -30,6 +30,7 @@ struct PithCommand: ParsableCommand {
       EvaluateCommand.self, CompareCommand.self, CalibrateCommand.self, GenerateCommand.self,
       ExportCommand.self, ImportCommand.self, MergeCommand.self,
       FinetuneCommand.self, ReplayCommand.self, LogCommand.self,
+      SearchCommand.self,
     ])
 }
 

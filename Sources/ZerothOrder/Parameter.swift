@@ -95,7 +95,8 @@ extension CompressedWeight {
     case .table(let table)?:
       if table.grid.scaleFormat.isContinuous { result.append(.scales) }
     case .dense?: result.append(.dense)
-    case nil: break
+    // Survivors are packed: what they are worth is not at hand coordinate by coordinate.
+    case .sparse?, nil: break
     }
     if let outliers, outliers.count > 0 { result.append(.outliers) }
     for (index, path) in lowRank.enumerated() {

@@ -7,7 +7,7 @@ import Testing
   @Test(arguments: [
     "inspect", "convert", "plan", "compress", "validate", "verify", "decompress", "recipe",
     "evaluate", "compare", "calibrate", "generate", "export", "import", "merge", "finetune",
-    "replay", "log",
+    "replay", "log", "search",
   ])
   func helpOfACommand(_ command: String) throws {
     let run = try Program.run([command, "--help"], environment: ["COLUMNS": "80"])

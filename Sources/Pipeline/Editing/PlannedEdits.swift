@@ -21,7 +21,7 @@ struct PlannedEdits {
 
   init(
     _ recipe: Recipe, source: any TensorSource, calibration: CalibrationInput?
-  ) throws(PipelineError) {
+  ) throws {
     self.source = source
     self.calibration = calibration
     for stage in recipe.modelStages {
@@ -33,9 +33,9 @@ struct PlannedEdits {
     }
   }
 
-  private func description(_ stage: String) throws(PipelineError) -> ModelDescription {
+  private func description(_ stage: String) throws -> ModelDescription {
     guard let configuration = source.metadata.configuration else {
-      throw .editImpossible(
+      throw PipelineError.editImpossible(
         stage: stage, path: source.path, reason: "there is no config.json that says what it is")
     }
     do {
@@ -43,11 +43,11 @@ struct PlannedEdits {
         configuration: configuration, tensors: source.tensors
       ).description
     } catch {
-      throw .editImpossible(stage: stage, path: source.path, reason: "\(error)")
+      throw PipelineError.editImpossible(stage: stage, path: source.path, reason: "\(error)")
     }
   }
 
-  private mutating func rotate(_ options: RotateOptions, _ recipe: Recipe) throws(PipelineError) {
+  private mutating func rotate(_ options: RotateOptions, _ recipe: Recipe) throws {
     let model = try description("rotate")
     let source = source
     let edit: ModelEdit
@@ -62,7 +62,7 @@ struct PlannedEdits {
       }
       self.source = try TransformedSource(source, edit: edit)
     } catch {
-      throw .editImpossible(stage: "rotate", path: source.path, reason: "\(error)")
+      throw PipelineError.editImpossible(stage: "rotate", path: source.path, reason: "\(error)")
     }
     rotation = edit
     calibration = calibration?.edited(by: edit)
@@ -75,27 +75,25 @@ struct PlannedEdits {
     }
   }
 
-  private mutating func smooth(_ options: SmoothOptions) throws(PipelineError) {
+  private mutating func smooth(_ options: SmoothOptions) throws {
     let model = try description("smooth")
-    guard let calibration else { throw .editNeedsStatistics(stage: "smooth") }
+    guard let calibration else { throw PipelineError.editNeedsStatistics(stage: "smooth") }
     guard smoothing == nil else {
-      throw .editImpossible(
+      throw PipelineError.editImpossible(
         stage: "smooth", path: source.path, reason: "one smoothing of a model is enough")
     }
     smoothing = options
     for block in model.blocks {
       for (site, source) in zip(block.sites, block.scaleSources(in: model)) {
-        guard let statistics = calibration.statistics.input(of: site.name) else {
-          throw .statisticsMissing(
+        guard
+          let statistics = try calibration.statistics.input(
+            ofTensor: site.name, columns: site.width)
+        else {
+          throw PipelineError.statisticsMissing(
             tensor: site.name, rows: 0, columns: site.width, path: calibration.path)
         }
-        guard statistics.width == site.width else {
-          throw .calibrationMismatch(
-            tensor: site.name, rows: 0, columns: site.width, width: statistics.width,
-            path: calibration.path)
-        }
         guard statistics.hasGram || options.method != .awq else {
-          throw .statisticsWithoutGram(
+          throw PipelineError.statisticsWithoutGram(
             tensor: site.name, columns: site.width, path: calibration.path)
         }
         if case .none = source, options.inputs == .all {

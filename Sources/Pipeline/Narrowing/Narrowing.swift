@@ -26,7 +26,7 @@ struct Narrowing {
 
   init(
     _ recipe: Recipe, source: any TensorSource, calibration: CalibrationInput?
-  ) throws(PipelineError) {
+  ) throws {
     self.source = source
     self.calibration = calibration
     let stages = recipe.stages.compactMap { stage -> NarrowOptions? in
@@ -53,7 +53,7 @@ struct Narrowing {
       throw refuse("only models of the Llama family can be narrowed, not \(model.modelType)")
     }
     guard let calibration else {
-      throw .statisticsNeeded(
+      throw PipelineError.statisticsNeeded(
         tensor: model.blocks.first?.attentionOutput.weight ?? source.path,
         rows: model.hiddenSize, columns: model.attention.queryWidth)
     }
@@ -83,7 +83,7 @@ struct Narrowing {
   private mutating func narrowFeedForward(
     _ block: BlockDescription, _ share: Double, _ options: NarrowOptions,
     _ calibration: CalibrationInput, _ refuse: (String) -> PipelineError
-  ) throws(PipelineError) -> Int {
+  ) throws -> Int {
     guard case .gated(let gate, let up, let down, _) = block.feedForward else {
       throw refuse("only gated feed-forward parts can be narrowed")
     }
@@ -98,7 +98,7 @@ struct Narrowing {
   private mutating func narrowHeads(
     _ block: BlockDescription, _ attention: AttentionShape, _ share: Double,
     _ options: NarrowOptions, _ calibration: CalibrationInput
-  ) throws(PipelineError) -> Int {
+  ) throws -> Int {
     let count = max(1, Int((share * Double(attention.keyValueHeads)).rounded()))
     let dimension = attention.headDimension
     let unit = dimension * (attention.heads / attention.keyValueHeads)
@@ -116,7 +116,7 @@ struct Narrowing {
   private mutating func choose(
     _ linear: LinearDescription, unit: Int, count: Int, _ options: NarrowOptions,
     _ calibration: CalibrationInput
-  ) throws(PipelineError) -> [Int] {
+  ) throws -> [Int] {
     let statistics = try calibration.checkedInput(of: linear.weight, view: linear.view)
     let weight = try values(linear)
     do {
@@ -135,7 +135,7 @@ struct Narrowing {
       }
       return kept
     } catch {
-      throw .stage(file: source.path, tensor: linear.weight, reason: "\(error)")
+      throw PipelineError.stage(file: source.path, tensor: linear.weight, reason: "\(error)")
     }
   }
 
@@ -144,9 +144,9 @@ struct Narrowing {
     if let bias = linear.bias { changes[bias] = .rows(rows) }
   }
 
-  private func values(_ linear: LinearDescription) throws(PipelineError) -> Matrix<Float> {
+  private func values(_ linear: LinearDescription) throws -> Matrix<Float> {
     do { return try Self.values(linear, of: source) } catch {
-      throw .stage(file: source.path, tensor: linear.weight, reason: "\(error)")
+      throw PipelineError.stage(file: source.path, tensor: linear.weight, reason: "\(error)")
     }
   }
 
@@ -164,7 +164,7 @@ struct Narrowing {
   private func blocksThatStay(
     _ model: ModelDescription, _ options: NarrowOptions, _ calibration: CalibrationInput,
     _ refuse: (String) -> PipelineError
-  ) throws(PipelineError) -> [Int] {
+  ) throws -> [Int] {
     let all = Array(model.blocks.indices)
     guard let leaving = options.dropBlocks else { return all }
     guard leaving < all.count else {
@@ -181,7 +181,7 @@ struct Narrowing {
         do {
           energy += try WeightedError.of(weight, gram: gram) / Double(statistics.rows)
         } catch {
-          throw .stage(file: source.path, tensor: linear.weight, reason: "\(error)")
+          throw PipelineError.stage(file: source.path, tensor: linear.weight, reason: "\(error)")
         }
       }
       stream += energy
@@ -241,7 +241,7 @@ private struct Sizes {
 
   func applied(
     to configuration: String, _ refuse: (String) -> PipelineError
-  ) throws(PipelineError) -> String {
+  ) throws -> String {
     let parsed: JSONValue
     do { parsed = try JSONParser.parse(configuration) } catch { throw refuse("\(error)") }
     guard var object = parsed.object else { throw refuse("config.json is no object") }

@@ -23,6 +23,12 @@ struct BaseForecast {
     self.survivorBits = survivorBits
   }
 
+  /// A base of codes.
+  init(rows: Int, columns: Int, quantizedBy scheme: IntegerScheme) {
+    self.init(rows: rows, columns: columns, survivorBits: scheme.bits)
+    quantize(scheme)
+  }
+
   mutating func store(_ format: ResolvedFormat) {
     wholeBytes = format.storedBytes(rows: rows, columns: columns)
   }

@@ -21,12 +21,12 @@ enum BudgetPass {
 
   /// The recipe with an override for each weight in place of its `budget` stage.
   ///
-  /// - Throws: `PipelineError.statisticsNeeded`, `.statisticsMissing`, `.calibrationMismatch`;
+  /// - Throws: `PipelineError.statisticsNeeded`, `.statisticsMissing`, what does not fit;
   ///   `.stage` for a budget that not even the cheapest choices keep, or for what a method throws.
   static func expanded(
     _ recipe: Recipe, for source: any TensorSource, options: PlanOptions,
     calibration: CalibrationInput?
-  ) throws(PipelineError) -> Recipe {
+  ) throws -> Recipe {
     guard case .budget(let budget)? = recipe.stages.first else { return recipe }
     var probe = recipe
     probe.stages = [.quantize(QuantizeOptions(bits: 4))]
@@ -35,7 +35,7 @@ enum BudgetPass {
     for tensor in source.tensors {
       guard recipe.overrides(for: tensor.name).isEmpty,
         case .compress(let compression) = try Planner.decide(
-          tensor, classifier.kind(of: tensor), probe)
+          tensor, classifier, probe)
       else { continue }
       weights.append((tensor, compression.view))
     }
@@ -43,7 +43,7 @@ enum BudgetPass {
     var layers: [[Candidate]] = []
     for (tensor, view) in weights {
       guard let calibration else {
-        throw .statisticsNeeded(tensor: tensor.name, rows: view.rows, columns: view.columns)
+        throw PipelineError.statisticsNeeded(tensor: tensor.name, rows: view.rows, columns: view.columns)
       }
       let statistics = try calibration.checkedInput(of: tensor.name, view: view)
       layers.append([])
@@ -51,7 +51,7 @@ enum BudgetPass {
         layers[layers.count - 1] = try measure(
           tensor, view, source, statistics, bits, WorkerPool(workers: options.workers))
       } catch {
-        throw .stage(file: recipe.file, tensor: tensor.name, reason: "\(error)")
+        throw PipelineError.stage(file: recipe.file, tensor: tensor.name, reason: "\(error)")
       }
     }
     let entries = weights.reduce(0) { $0 + $1.view.rows * $1.view.columns }
@@ -59,7 +59,7 @@ enum BudgetPass {
     guard let chosen = BudgetAllocation.choose(layers.map { $0.map(\.option) }, budget: allowed)
     else {
       let least = layers.reduce(0) { $0 + ($1.map(\.option.bytes).min() ?? 0) }
-      throw .stage(
+      throw PipelineError.stage(
         file: recipe.file, tensor: weights.first?.tensor.name ?? "",
         reason: "a budget of \(budget.totalBits) bits is less than the cheapest choices take "
           + "(\(Double(least) * 8 / Double(max(entries, 1)))); raise total_bits")
@@ -106,7 +106,7 @@ enum BudgetPass {
       let quantized = try GPTQ.quantize(
         .dense(original, view: view), gram: gram, rows: statistics.rows, scheme: scheme
       ).weight
-      let base = StageForecast.quantizedBytes(rows: view.rows, columns: view.columns, scheme)
+      let base = BaseForecast(rows: view.rows, columns: view.columns, quantizedBy: scheme).bytes
       let lost = try LowRankParts.error(of: quantized, original: original, operation: "budget")
       let whole = try WeightedError.of(lost, gram: gram)
       let ranks = Self.ranks.filter { $0 * 2 <= min(view.rows, view.columns) }

@@ -36,7 +36,7 @@ struct SparsityPass {
   /// Settles the fractions of all prune stages that are handed out.
   ///
   /// - Throws: `PipelineError`.
-  func settle(_ decisions: inout [TensorDecision]) throws(PipelineError) {
+  func settle(_ decisions: inout [TensorDecision]) throws {
     for allocation in PruneOptions.Allocation.allCases where allocation != .uniform {
       let found = candidates(decisions, allocation)
       guard !found.isEmpty else { continue }
@@ -93,16 +93,16 @@ struct SparsityPass {
     return densities.map { 1 - $0 }
   }
 
-  private func values(_ candidate: Candidate) throws(PipelineError) -> Matrix<Float> {
+  private func values(_ candidate: Candidate) throws -> Matrix<Float> {
     do {
       return candidate.view.matrix(from: try source.load(candidate.tensor).floats())
     } catch {
-      throw .stage(file: source.path, tensor: candidate.tensor.name, reason: "\(error)")
+      throw PipelineError.stage(file: source.path, tensor: candidate.tensor.name, reason: "\(error)")
     }
   }
 
   /// The share of each weight below the threshold that leaves the asked-for sum.
-  private func byThreshold(_ candidates: [Candidate]) throws(PipelineError) -> [Double] {
+  private func byThreshold(_ candidates: [Candidate]) throws -> [Double] {
     let keep = budget(candidates)
     var drop = candidates.reduce(0) { $0 + $1.count } - keep
     // The upper half of the patterns of |w|, then the lower half inside the bucket that decides.
@@ -139,10 +139,10 @@ struct SparsityPass {
   }
 
   /// The least sum of relative output errors, measured with the choice by weight and input.
-  private func byError(_ candidates: [Candidate]) throws(PipelineError) -> [Double] {
+  private func byError(_ candidates: [Candidate]) throws -> [Double] {
     guard let calibration else {
       let first = candidates[0]
-      throw .statisticsNeeded(
+      throw PipelineError.statisticsNeeded(
         tensor: first.tensor.name, rows: first.view.rows, columns: first.view.columns)
     }
     var units: [[Choice]] = []
@@ -154,7 +154,7 @@ struct SparsityPass {
       do {
         losses = try Self.losses(try values(candidate), input, fractions)
       } catch {
-        throw .stage(file: source.path, tensor: candidate.tensor.name, reason: "\(error)")
+        throw PipelineError.stage(file: source.path, tensor: candidate.tensor.name, reason: "\(error)")
       }
       tried.append(fractions)
       units.append(
@@ -168,7 +168,7 @@ struct SparsityPass {
       let solution = try Knapsack.solve(units, budget: budget(candidates))
       return zip(solution.choices, tried).map { $1[$0] }
     } catch {
-      throw .stage(file: source.path, tensor: candidates[0].tensor.name, reason: "\(error)")
+      throw PipelineError.stage(file: source.path, tensor: candidates[0].tensor.name, reason: "\(error)")
     }
   }
 

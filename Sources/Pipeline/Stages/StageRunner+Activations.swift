@@ -16,7 +16,7 @@ extension StageRunner {
         throw QuantizationError.statisticsMismatch(
           rows: weight.rows, columns: weight.columns, gram: [0, 0])
       }
-      let (maximum, mean) = range(of: statistics, through: weight.site?.transforms ?? [])
+      let (maximum, mean) = try range(of: statistics, through: weight.site?.transforms ?? [], scheme: scheme)
       guard maximum > 0, maximum.isFinite else {
         throw WeightsError.activations(
           scheme: scheme.name, reason: "the statistics' largest value is \(maximum)")
@@ -36,8 +36,8 @@ extension StageRunner {
 
   /// The largest |T(x)| and the root mean square of T(x).
   private static func range(
-    of statistics: InputStatistics, through transforms: [InputTransform]
-  ) -> (maximum: Float, rootMeanSquare: Float) {
+    of statistics: InputStatistics, through transforms: [InputTransform], scheme: ActivationScheme
+  ) throws -> (maximum: Float, rootMeanSquare: Float) {
     var maxima = statistics.maxima
     var squares = statistics.squareSums
     for transform in transforms {
@@ -48,6 +48,10 @@ extension StageRunner {
           squares[column] /= Double(scale) * Double(scale)
         }
       case .permutation: break
+      case .hadamard:
+        throw WeightsError.activations(
+          scheme: scheme.name,
+          reason: "statistics do not know the range behind a rotation; take one of each token")
       }
     }
     let count = Double(max(1, statistics.rows * statistics.width))

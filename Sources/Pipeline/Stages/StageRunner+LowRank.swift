@@ -71,12 +71,16 @@ extension StageRunner {
 }
 
 extension InputTransform {
-  /// The mean of |T(x)| from that of |x|.
+  /// The mean of |T(x)| from that of |x|; a rotation leaves each input about the same.
   fileprivate func applied(toMeans means: [Double]) -> [Double] {
     switch self {
     case .scale(let tensor): zip(means, tensor.floats()).map { $0 / Double($1) }
     case .permutation(let tensor):
       tensor.bytes.array(of: Int32.self).map { means[Int($0)] }
+    case .hadamard:
+      Array(
+        repeating: (means.reduce(0) { $0 + $1 * $1 } / Double(max(means.count, 1))).squareRoot(),
+        count: means.count)
     }
   }
 }
