@@ -9,6 +9,8 @@ import Tensors
 /// (or a second pass is asked for and fails) Householder's reflections take over.
 enum OrthonormalBasis {
   /// - Parameter passes: 2 gives orthogonality to rounding, 1 is enough between iterations.
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
   static func of<S: BLASScalar>(
     _ matrix: Matrix<S>, passes: Int = 1, pool: WorkerPool = .serial
   ) throws -> Matrix<S> {

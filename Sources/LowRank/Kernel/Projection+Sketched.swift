@@ -34,6 +34,8 @@ extension Projection {
   /// with 0 iterations too; (3) the same seed and stream give the same bits.
   ///
   /// - Throws: `LowRankError.rankOutOfRange`, `.optionOutOfRange`; `LinearAlgebraError`.
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
   public static func sketched<S: BLASScalar>(
     of matrix: Matrix<S>, rank: Int, scale: Double = 1, options: SketchOptions = SketchOptions(),
     method: String = "low rank", pool: WorkerPool = .serial

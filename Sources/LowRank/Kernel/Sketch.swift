@@ -4,6 +4,8 @@ import Tensors
 /// Random signs to start a subspace from: as good as normal numbers, and quicker to make.
 enum Sketch {
   /// rows × columns of ±1, element i from bit i % 128 of Philox block i / 128.
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
   static func signs<S: BLASScalar>(
     rows: Int, columns: Int, seed: UInt64, stream: UInt32, query: UInt32 = 0
   ) -> Matrix<S> {

@@ -31,6 +31,8 @@ public struct ThinFactors<S: BLASScalar>: Sendable {
   public var rank: Int { a.rows }
 
   /// s·B·A, m × n.
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
   public func product(pool: WorkerPool = .serial) throws -> Matrix<S> {
     let scaled =
       scale == 1 ? a : a.scalingRows(by: [S](repeating: S(scale), count: a.rows))
@@ -38,11 +40,15 @@ public struct ThinFactors<S: BLASScalar>: Sendable {
   }
 
   /// W − s·B·A, what a base keeps.
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
   public func residual(of matrix: Matrix<S>, pool: WorkerPool = .serial) throws -> Matrix<S> {
     matrix.subtracting(try product(pool: pool))
   }
 
   /// The balanced pair for U (m × r, orthonormal columns) and P (r × n).
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
   static func balanced(
     u: Matrix<S>, projected: Matrix<S>, singularValues: [Double], largest: Double, scale: Double,
     spectrum: [Double]? = nil

@@ -98,7 +98,7 @@ extension ResolvedStage {
   /// Whether the stage puts the base on a grid.
   var isQuantizer: Bool {
     switch self {
-    case .quantize, .format, .gptq: true
+    case .quantize, .format, .gptq, .refitted, .weightedRounding: true
     default: false
     }
   }
