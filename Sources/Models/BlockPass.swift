@@ -1,6 +1,7 @@
 import Architectures
 import Kernels
 import Tensors
+import Weights
 
 /// Some sequences on their way through one block.
 struct BlockPass {
@@ -12,6 +13,8 @@ struct BlockPass {
   let positions: [Int32]
   let rotary: RotaryTables.Tables?
   let cache: KeyValueCache?
+  /// How keys and values of older tokens are rounded; nil: not at all.
+  let keyValueScheme: KeyValueScheme?
   let observer: (any SiteObserver)?
   let scratch: ScratchMemory
   let pool: WorkerPool
@@ -43,11 +46,20 @@ struct BlockPass {
       let buffers = AttentionBuffers(memory, rows: rows, shape: model.attention)
       forEachTile(rows) { range in project(x, range, buffers) }
       storeInCache(buffers)
-      try attend(buffers)
+      attendWithScheme(buffers)
       forEachTile(rows) { range in
         addAttention(buffers.attended, to: x, range)
         addFeedForward(to: x, range)
       }
+    }
+  }
+
+  /// Attention, older keys and values rounded where the model says so.
+  func attendWithScheme(_ buffers: AttentionBuffers) {
+    if let keyValueScheme {
+      attend(buffers, rounding: keyValueScheme)
+    } else {
+      attend(buffers)
     }
   }
 
@@ -93,9 +105,8 @@ struct BlockPass {
           column += part
         }
       } else {
-        maps[0].apply(input, rows: count, into: query, pool: pool)
-        maps[1].apply(input, rows: count, into: key, pool: pool)
-        maps[2].apply(input, rows: count, into: value, pool: pool)
+        apply(
+          maps, sharing: block.projectionPreparation, input, rows: count, into: [query, key, value])
       }
       block.queryNorm?.apply(query, rows: count * shape.heads, into: query)
       block.keyNorm?.apply(key, rows: count * shape.keyValueHeads, into: key)
@@ -168,13 +179,33 @@ struct BlockPass {
         input = UnsafePointer(memory)
       }
       let activation = feedForward.activation.kernel
-      block.feedForwardInputs[0].apply(input, rows: count, into: hidden, pool: pool)
+      let up = memory + count * model.hiddenSize
+      apply(
+        block.feedForwardInputs, sharing: block.feedForwardPreparation, input, rows: count,
+        into: gated ? [hidden, up] : [hidden])
       if gated {
-        let up = memory + count * model.hiddenSize
-        block.feedForwardInputs[1].apply(input, rows: count, into: up, pool: pool)
         pith_activate_gated(activation, hidden, up, count * inner)
       } else {
         pith_activate(activation, hidden, count * inner)
+      }
+    }
+  }
+
+  /// Several maps of one input; what all of them do to it first is done once.
+  private func apply(
+    _ maps: some Sequence<LinearMap>, sharing preparation: InputPreparation?,
+    _ input: UnsafePointer<Float>, rows: Int, into outputs: [UnsafeMutablePointer<Float>]
+  ) {
+    guard let preparation else {
+      for (map, output) in zip(maps, outputs) {
+        map.apply(input, rows: rows, into: output, pool: pool)
+      }
+      return
+    }
+    preparation.prepared(input, rows: rows).values.withUnsafeBufferPointer { values in
+      guard let start = values.baseAddress else { return }
+      for (map, output) in zip(maps, outputs) {
+        map.applyPrepared(start, rows: rows, into: output, pool: pool)
       }
     }
   }

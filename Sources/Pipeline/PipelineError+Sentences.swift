@@ -17,6 +17,7 @@ extension PipelineError: CustomStringConvertible {
     case .lookedUp(let tensor, let stage):
       "'\(tensor)' is a table whose rows are looked up, not multiplied, so that '\(stage)' has "
         + "nothing to be calibrated on; give it a method that needs no statistics in an override"
+    case .search(let reason): reason
     case .statisticsMissing(let tensor, let rows, let columns, let path):
       "'\(path)' has no statistics of the input of '\(tensor)' (\(rows) × \(columns)); gather them "
         + "on this model, or leave the tensor out with 'ignore'"

@@ -171,7 +171,7 @@ public enum CompressionRun {
       sourceMetadata: plan.source.metadata.strings, sourceHashes: hashes,
       calibrationHash: plan.calibration?.hash ?? plan.calibrationPlan?.text.hash,
       calibration: plan.calibration?.statistics.provenance ?? plan.calibrationPlan?.text.provenance,
-      seed: plan.recipe.seed,
+      keyValueScheme: plan.recipe.keyValueCache.map { KeyValueScheme($0) }, seed: plan.recipe.seed,
       fingerprint: tool.fingerprint)
   }
 }
