@@ -23,14 +23,14 @@ extension BlockPass {
   /// What attention's output map reads, `rows × queryWidth`.
   func attention(
     _ x: UnsafeMutablePointer<Float>, into attended: UnsafeMutablePointer<Float>
-  ) throws {
+  ) {
     let rows = positions.count
-    try scratch.with(rows * Self.scratchPerRow(model)) { memory in
+    scratch.with(rows * Self.scratchPerRow(model)) { memory in
       let buffers = AttentionBuffers(
         memory, rows: rows, shape: model.attention, attended: attended)
       forEachTile(rows) { range in project(x, range, buffers) }
       storeInCache(buffers)
-      try attend(buffers)
+      attendWithScheme(buffers)
     }
   }
 
@@ -86,7 +86,7 @@ extension BlockPass {
     try scratch.with(rows * widest) { y in
       attentionInput(x, into: y)
       try observer.observe(sites[0], y, rows: rows)
-      try attention(x, into: y)
+      attention(x, into: y)
       try observer.observe(sites[1], y, rows: rows)
       addAttention(y, to: x)
       feedForwardInput(x, into: y)

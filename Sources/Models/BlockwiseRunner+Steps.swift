@@ -82,7 +82,7 @@ extension BlockwiseRunner {
     case 1:
       try store.with(rows: rows, writing: false, scratch: scratch) { x in
         try attention?.with(rows: rows, reading: false, writing: true, scratch: scratch) { y in
-          try pass.attention(x, into: y)
+          pass.attention(x, into: y)
           try body?(SiteRows(rows: rows, input: y, stream: x))
         }
       }
