@@ -4,6 +4,7 @@ import Checkpoints
 import Foundation
 import RunRecords
 import Tensors
+import Weights
 
 /// The only function that writes: runs a plan and leaves an artefact.
 public enum CompressionRun {
