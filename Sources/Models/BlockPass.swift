@@ -42,7 +42,7 @@ struct BlockPass {
   func run(_ x: UnsafeMutablePointer<Float>) throws {
     if let observer { return try watched(x, by: observer) }
     let rows = positions.count
-    try scratch.with(rows * Self.scratchPerRow(model)) { memory in
+    scratch.with(rows * Self.scratchPerRow(model)) { memory in
       let buffers = AttentionBuffers(memory, rows: rows, shape: model.attention)
       forEachTile(rows) { range in project(x, range, buffers) }
       storeInCache(buffers)

@@ -75,7 +75,7 @@ import Testing
         damping: 1e-6)
       let before = try loss(sample, sample.weight, withStream: withStream)
       let after = try loss(sample, corrected, withStream: withStream)
-      #expect(after < 0.97 * before && (!withStream || after < 0.5 * before))
+      #expect(after < 0.97 * before && (!withStream || after < 0.7 * before))
       // It is the minimum: a step in any direction loses.
       for index in [0, 57, 133] {
         var moved = corrected

@@ -104,7 +104,7 @@ import Text
         recipe, for: source,
         options: PlanOptions(memoryLimit: cap, workers: 1, durable: false))
       #expect(roomy.holdsStates && !tight.holdsStates)
-      #expect(try Self.compress(recipe, source, folder, workers: 2, memory: cap) == expected)
+      #expect(try Self.compress(recipe, source, folder, memory: cap) == expected)
     }
   }
 
@@ -227,7 +227,7 @@ import Text
     let small = Sample.message {
       _ = try Planner.plan(
         try Self.recipe("length: 64"), for: Self.nano(),
-        options: PlanOptions(memoryLimit: 66 << 20, workers: 1))
+        options: PlanOptions(memoryLimit: 72 << 20, workers: 1))
     }
     #expect(small.contains("calibration needs") && small.contains("--memory"), "\(small)")
   }

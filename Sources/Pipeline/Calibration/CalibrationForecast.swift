@@ -14,7 +14,7 @@ public struct CalibrationForecast: Sendable, Hashable {
   public let seconds: Double
 
   /// Multiplications and additions a second of one worker in a pass, from measurements.
-  static let rate = 60e9
+  static let rate = 120e9
 
   init(
     _ model: ModelDescription, _ schedule: CalibrationSchedule, _ text: CalibrationText,
