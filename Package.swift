@@ -70,8 +70,8 @@ let package = Package(
     // MARK: Floor 5: the methods
     room("Quantization", ["Tensors", "LinearAlgebra", "Weights"]),
     room("Pruning", ["Tensors", "LinearAlgebra", "Weights"]),
-    room("Allocation", []),
     room("LowRank", ["Tensors", "LinearAlgebra", "Weights"]),
+    room("Allocation", []),
     room(
       "Models",
       [
@@ -96,9 +96,8 @@ let package = Package(
       "Pipeline",
       [
         "Tensors", "Digests", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts",
-        "Architectures", "Quantization", "Pruning", "LowRank", "Allocation", "Evaluation",
-        "Recipes",
-        "RunRecords",
+        "Architectures", "Quantization", "Pruning", "LowRank", "Allocation", "Models", "Evaluation",
+        "Recipes", "RunRecords",
       ]),
     room("Reports", ["JSONText", "RunRecords"]),
 
@@ -143,6 +142,7 @@ let package = Package(
         "Quantization", "Pruning", "LowRank", "Allocation", "Weights", "Tensors", "LinearAlgebra",
         "Checkpoints",
       ]),
+    tests("Allocation", ["Allocation"]),
     tests(
       "Evaluation",
       [

@@ -34,6 +34,7 @@ enum StageForecast {
         outliers = count * (4 + rows * type.bytes)
       case .channelScale:
         transform = columns * 4
+      case .activations: break
       }
     }
     return base.bytes + outliers + factors + transform
@@ -99,6 +100,7 @@ enum StageForecast {
         }
       case .format: seconds += rows * columns * 4 / 1e8
       case .lowRank: seconds += 16 * rows * columns * min(rows, columns) / 40e9
+      case .activations: break
       case .prune(let choice):
         seconds += rows * columns / 5e7
         switch choice.method {
