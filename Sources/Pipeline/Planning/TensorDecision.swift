@@ -50,7 +50,15 @@ public enum ResolvedStage: Sendable, Hashable {
   case format(ResolvedFormat)
   /// Calibrated: needs the statistics of the weight's input.
   case gptq(IntegerScheme, GPTQOptions)
+<<<<<<< HEAD
   case prune(PruneChoice)
+||||||| 5c0745d
+  case prune(PrunePattern)
+=======
+  /// Rounded to nearest, then the scales fitted to the codes; calibrated.
+  case refitted(IntegerScheme)
+  case prune(PrunePattern)
+>>>>>>> main
   case lowRank(of: LowRankSubject, rank: Int, factorType: DType)
   case outliers(count: Int, valueType: DType)
   case channelScale(alpha: Double)
@@ -60,8 +68,14 @@ public enum ResolvedStage: Sendable, Hashable {
   /// Whether the stage needs the statistics of the weight's input.
   var isCalibrated: Bool {
     switch self {
+<<<<<<< HEAD
     case .gptq: true
     case .prune(let choice): choice.isCalibrated
+||||||| 5c0745d
+    case .gptq: true
+=======
+    case .gptq, .refitted: true
+>>>>>>> main
     case .activations(let scheme): scheme.granularity == .tensor(maximum: nil)
     default: false
     }
@@ -97,7 +111,7 @@ extension ResolvedStage: CustomStringConvertible {
   /// What the stage makes of a weight, as a short type: "int4 g128".
   public var description: String {
     switch self {
-    case .quantize(let scheme), .gptq(let scheme, _):
+    case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
     case .prune(let choice): choice.description
     case .format(let format): format.description

@@ -15,7 +15,7 @@ extension TensorDecision.Compression {
     let keepsValues = stages.allSatisfy { stage in
       switch stage {
       case .prune, .outliers, .lowRank(of: .error, _, _), .activations: true
-      case .quantize, .format, .gptq, .lowRank, .channelScale: false
+      case .quantize, .format, .gptq, .refitted, .lowRank, .channelScale: false
       }
     }
     return keepsValues ? source : nil
@@ -60,9 +60,23 @@ enum StageRunner {
       case .gptq(let scheme, let options):
         weight = try gptq(
           weight, scheme, options, statistics: statistics, pool: pool, notes: &notes)
+<<<<<<< HEAD
       case .prune(let choice):
         weight = try prune(
           weight, choice, statistics: statistics, pool: pool, notes: &notes)
+||||||| 5c0745d
+      case .prune(.fraction(let fraction)):
+        weight = try MagnitudePruning.prune(weight, sparsity: fraction)
+      case .prune(.keeping(let kept, let of)):
+        weight = try MagnitudePruning.prune(weight, pattern: KeepPattern(keep: kept, of: of))
+=======
+      case .refitted(let scheme):
+        weight = try refitted(weight, scheme, statistics: statistics, pool: pool)
+      case .prune(.fraction(let fraction)):
+        weight = try MagnitudePruning.prune(weight, sparsity: fraction)
+      case .prune(.keeping(let kept, let of)):
+        weight = try MagnitudePruning.prune(weight, pattern: KeepPattern(keep: kept, of: of))
+>>>>>>> main
       case .lowRank(.weight, let rank, let type):
         weight = try PlainSVD.decompose(weight, original: original, rank: rank, factorType: type)
       case .lowRank(.error, let rank, let type):

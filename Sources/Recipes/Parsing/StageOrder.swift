@@ -31,6 +31,10 @@ enum StageOrder {
           'low_rank' of the weight after 'quantize' makes the base dense again; quantize after \
           it, or repair with 'of: error'
           """)
+      case .finetune where index + 1 < stages.count:
+        sink.error(
+          at: stage.position,
+          "'finetune' tunes the finished artefact, so nothing can follow it; move it to the end")
       default: break
       }
     }
