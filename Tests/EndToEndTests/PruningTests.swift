@@ -87,7 +87,7 @@ struct PruningTests {
         ["compress", recipe, "--model", Self.model, "--output", output] + statistics)
       #expect(run.status == 0, "\(run.error)")
       let dense = folder + "/dense"
-      let decompress = try Program.run(["decompress", output, "--output", dense])
+      let decompress = try Program.run(["decompress", output, dense])
       #expect(decompress.status == 0, "\(decompress.error)")
       let text = try String(contentsOfFile: dense + "/config.json", encoding: .utf8)
       let configuration = try JSONParser.parse(text)

@@ -23,7 +23,7 @@ with tempfile.TemporaryDirectory() as folder:
         return subprocess.run([pith, *arguments], check=True, capture_output=True, text=True).stdout
 
     run("compress", recipe, "--model", model, "--statistics", statistics, "--output", artefact)
-    run("decompress", artefact, "--output", dense)
+    run("decompress", artefact, dense)
     loaded = AutoModelForCausalLM.from_pretrained(dense, dtype=torch.float32).eval()
     print({key: getattr(loaded.config, key) for key in (
         "intermediate_size", "num_attention_heads", "num_key_value_heads", "num_hidden_layers")})

@@ -8,15 +8,17 @@ import Testing
 @testable import Pruning
 @testable import Weights
 
+enum PeerLayer {
+  static let path = ProcessInfo.processInfo.environment["PITH_PEER_LAYER"]
+}
+
 /// Weighted errors and processor times beside Benchmarks/Peers/sparsegpt_torch.py, on its layers.
 ///
 /// Runs only where the environment names such a file: PITH_PEER_LAYER=layer.safetensors.
-@Suite("SparseGPT beside torch", .enabled(if: SparseGPTPeerTests.path != nil, "no PITH_PEER_LAYER"))
+@Suite("SparseGPT beside torch", .enabled(if: PeerLayer.path != nil, "no PITH_PEER_LAYER"))
 struct SparseGPTPeerTests {
-  static let path = ProcessInfo.processInfo.environment["PITH_PEER_LAYER"]
-
   @Test func figures() throws {
-    let source = try CheckpointOpener.open(try #require(Self.path))
+    let source = try CheckpointOpener.open(try #require(PeerLayer.path))
     func matrix(_ name: String) throws -> Matrix<Float> {
       let tensor = try #require(source.tensor(named: name))
       return Matrix(

@@ -39,10 +39,10 @@ public struct PruneChoice: Sendable, Hashable {
     case .obc: method = .optimalBrain
     }
     self.amount = amount
-    allocation = if case .fraction = amount { options.allocation } else { .uniform }
+    allocation = if case .fraction = amount { options.allocation ?? .uniform } else { .uniform }
     damping = options.damping ?? 0.01
     // The exact choice ends at the optimum of its mask.
-    isRefitting = options.refit && options.method != .obc
+    isRefitting = options.refit == true && options.method != .obc
     rounding = nil
   }
 }

@@ -40,14 +40,15 @@ public struct PruneOptions: Sendable, Hashable {
 
   public var method: Method
   public var amount: Amount
-  public var allocation: Allocation
+  /// nil is uniform.
+  public var allocation: Allocation?
   /// Only with `magnitude`; nil is the matrix.
   public var scope: Scope?
   /// Not with `magnitude` and `wanda` unless they refit: what is added to the Gram matrix's
   /// diagonal, relative to its mean; nil is the default.
   public var damping: Double?
   /// Whether survivors are fitted again by least squares; needs statistics.
-  public var refit: Bool
+  public var refit: Bool?
   /// Only with `sparsegpt`: whether a `quantize: {method: gptq}` that follows is done in the same
   /// sweep; nil is the default.
   public var joint: Bool?
@@ -55,8 +56,8 @@ public struct PruneOptions: Sendable, Hashable {
 
   public init(
     method: Method = .magnitude, amount: Amount = .sparsity(0.5),
-    allocation: Allocation = .uniform, scope: Scope? = nil, damping: Double? = nil,
-    refit: Bool = false, joint: Bool? = nil,
+    allocation: Allocation? = nil, scope: Scope? = nil, damping: Double? = nil,
+    refit: Bool? = nil, joint: Bool? = nil,
     position: SourcePosition = .none
   ) {
     self.method = method
@@ -73,7 +74,7 @@ public struct PruneOptions: Sendable, Hashable {
   public var foreignOptions: [(name: String, owner: String)] {
     var result: [(name: String, owner: String)] = []
     if scope != nil, method != .magnitude { result.append(("scope", "'magnitude'")) }
-    if damping != nil, method == .magnitude || method == .wanda, !refit {
+    if damping != nil, method == .magnitude || method == .wanda, refit != true {
       result.append(("damping", "'sparsegpt', 'obc' or a refit"))
     }
     if allocation == .global, method != .magnitude {
@@ -110,7 +111,7 @@ extension PruneOptions: StageOptions {
     .optional(
       "allocation", \.allocation, .choice(),
       """
-      How a sparsity is handed out over the weights: `uniform` gives each the same, `erk` lets small \
+      How a sparsity is handed out over the weights: `uniform` (the default) gives each the same, `erk` lets small \
       ones keep more, `global` has one threshold for all (only `magnitude`), `adaptive` makes the sum \
       of measured output errors small and needs `--statistics`.
       """),
@@ -123,7 +124,8 @@ extension PruneOptions: StageOptions {
       "What steadies the statistics, relative to their mean; 0.01 when absent."),
     .optional(
       "refit", \.refit, .boolean,
-      "Whether survivors are fitted again by least squares; needs `--statistics`."),
+      "Whether survivors are fitted again by least squares; needs `--statistics`; false when absent."
+    ),
     .optional(
       "joint", \.joint, .boolean,
       """
