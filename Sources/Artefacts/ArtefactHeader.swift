@@ -1,5 +1,6 @@
 import JSONText
 import Tensors
+import Weights
 
 /// What an artefact says of itself: its root attributes.
 ///
@@ -27,6 +28,8 @@ public struct ArtefactHeader: Sendable, Hashable {
   /// What was done to the model around its weights, JSON: `log`, and by `tensors` that are not the
   /// source's any more what happened to them; nil when nothing was.
   public var edits: String?
+  /// How a run of the model keeps keys and values of older tokens; nil: exactly.
+  public var keyValueScheme: KeyValueScheme?
   public var seed: UInt64
   /// The numeric path that the values came by: BLAS core and version, kernel target.
   public var fingerprint: String
@@ -35,7 +38,8 @@ public struct ArtefactHeader: Sendable, Hashable {
     toolVersion: String, configuration: String? = nil, companions: [String: String] = [:],
     recipeName: String, recipe: String, recipeHash: String, sourceFormat: String,
     sourceMetadata: [String: String] = [:], sourceHashes: [String: String] = [:],
-    calibrationHash: String? = nil, edits: String? = nil, seed: UInt64, fingerprint: String
+    calibrationHash: String? = nil, edits: String? = nil,
+    keyValueScheme: KeyValueScheme? = nil, seed: UInt64, fingerprint: String
   ) {
     self.toolVersion = toolVersion
     self.configuration = configuration
@@ -48,6 +52,7 @@ public struct ArtefactHeader: Sendable, Hashable {
     self.sourceHashes = sourceHashes
     self.calibrationHash = calibrationHash
     self.edits = edits
+    self.keyValueScheme = keyValueScheme
     self.seed = seed
     self.fingerprint = fingerprint
   }
@@ -78,6 +83,7 @@ public struct ArtefactHeader: Sendable, Hashable {
     if let configuration { result["config"] = .string(configuration) }
     if let edits { result["edits"] = .string(edits) }
     if let calibrationHash { result["calibration_sha256"] = .string(calibrationHash) }
+    if let keyValueScheme { result["kv_cache"] = .string(keyValueScheme.headerText) }
     for (name, text) in companions {
       result[ArtefactFormat.companionPrefix + name] = .string(text)
     }
@@ -114,7 +120,8 @@ public struct ArtefactHeader: Sendable, Hashable {
       sourceMetadata: try Self.strings(try text("source_metadata"), "source_metadata", path),
       sourceHashes: try Self.strings(try text("source_sha256"), "source_sha256", path),
       calibrationHash: attributes["calibration_sha256"]?.string,
-      edits: attributes["edits"]?.string, seed: seed,
+      edits: attributes["edits"]?.string,
+      keyValueScheme: try KeyValueScheme(header: attributes["kv_cache"], path: path), seed: seed,
       fingerprint: try text("fingerprint"))
     for (name, value) in attributes where name.hasPrefix(ArtefactFormat.companionPrefix) {
       guard let text = value.string else {

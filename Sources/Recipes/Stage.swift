@@ -10,6 +10,7 @@ public enum Stage: Sendable, Hashable {
   case transform(TransformOptions)
   case rotate(RotateOptions)
   case smooth(SmoothOptions)
+  case activations(ActivationOptions)
 }
 
 extension Stage {
@@ -27,6 +28,9 @@ extension Stage {
     StageKind(wrap: Stage.lowRank) { if case .lowRank(let options) = $0 { options } else { nil } },
     StageKind(wrap: Stage.quantize) {
       if case .quantize(let options) = $0 { options } else { nil }
+    },
+    StageKind(wrap: Stage.activations) {
+      if case .activations(let options) = $0 { options } else { nil }
     },
   ]
 

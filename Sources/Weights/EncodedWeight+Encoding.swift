@@ -35,6 +35,7 @@ extension CompressedWeight {
           attributes: transform.attributes))
     }
     if !transforms.isEmpty { attributes[Name.transforms] = .strings(transforms.map(\.kind)) }
+    attributes.merge(site?.activations?.attributes ?? [:]) { own, _ in own }
     return EncodedWeight(attributes: attributes, parts: parts)
   }
 }

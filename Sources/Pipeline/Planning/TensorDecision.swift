@@ -58,11 +58,14 @@ public enum ResolvedStage: Sendable, Hashable {
   case weightedRounding(IntegerScheme)
   case channelScale(ScaleOrigin)
   case hadamard(HadamardRotation)
+  /// With one range for the whole tensor calibrated: the range comes from the statistics.
+  case activations(ActivationScheme)
 
   /// Whether the stage needs the statistics of the weight's input.
   var isCalibrated: Bool {
     switch self {
     case .gptq, .weightedRounding: true
+    case .activations(let scheme): scheme.granularity == .tensor(maximum: nil)
     default: false
     }
   }
@@ -126,6 +129,7 @@ extension ResolvedStage: CustomStringConvertible {
     case .outliers(let count, let type): "\(count) columns \(type.rawValue)"
     case .channelScale: "scaled"
     case .hadamard: "rotated"
+    case .activations(let scheme): "inputs \(scheme.name)"
     }
   }
 }

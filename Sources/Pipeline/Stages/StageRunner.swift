@@ -13,7 +13,7 @@ extension TensorDecision.Compression {
     guard source == .f16 || source == .bf16 else { return nil }
     let keepsValues = stages.allSatisfy { stage in
       switch stage {
-      case .prune, .outliers, .lowRank(of: .error, _, _): true
+      case .prune, .outliers, .lowRank(of: .error, _, _), .activations: true
       case .quantize, .format, .gptq, .weightedRounding, .lowRank, .channelScale, .hadamard: false
       }
     }
@@ -76,6 +76,8 @@ enum StageRunner {
         weight = try ChannelScaling.apply(weight, scale: scale(origin, of: original))
       case .hadamard(let rotation):
         weight = try InputRotation.apply(weight, rotation)
+      case .activations(let scheme):
+        weight = try activations(weight, scheme, statistics: statistics, notes: &notes)
       }
     }
     if let type = compression.exactBaseType(for: sourceType), case .dense(let base)? = weight.base {

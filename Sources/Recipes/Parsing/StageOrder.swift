@@ -4,6 +4,7 @@ enum StageOrder {
     var quantized = false
     var weightStage: Stage?
     var isSmoothed = false
+    var rounded = false
     for stage in stages {
       if !stage.isModelWide {
         weightStage = weightStage ?? stage
@@ -19,6 +20,16 @@ enum StageOrder {
           at: stage.position,
           "'rotate' after 'smooth' folds the scales back into the weights; move it before")
       case .quantize: quantized = true
+      case .activations where rounded:
+        sink.error(
+          at: stage.position, "inputs are rounded once; give one 'activations' stage")
+      case .activations(let options):
+        rounded = true
+        check(options, &sink)
+      case .transform where rounded:
+        sink.error(
+          at: stage.position,
+          "'transform' after 'activations' would change inputs that are rounded; move it before")
       case .transform where quantized:
         sink.error(
           at: stage.position,
@@ -32,6 +43,26 @@ enum StageOrder {
           """)
       default: break
       }
+    }
+  }
+
+  /// Choices that do not go together.
+  private static func check(_ options: ActivationOptions, _ sink: inout DiagnosticSink) {
+    let isFloat = options.format.rawValue.hasPrefix("fp")
+    if options.block != nil, options.granularity != .block {
+      sink.error(at: options.position, "'block' in 'activations' needs 'granularity: block'")
+    }
+    if !options.symmetric, isFloat || options.granularity == .tensor || options.scale != .f32 {
+      sink.error(
+        at: options.position,
+        "'symmetric: false' in 'activations' is for integers with f32 scales per token or block")
+    }
+    if options.scale == .e4m3, options.granularity != .block {
+      sink.error(at: options.position, "'scale: e4m3' in 'activations' needs 'granularity: block'")
+    }
+    if options.scale != .f32, options.granularity == .tensor {
+      sink.error(
+        at: options.position, "'granularity: tensor' in 'activations' has an f32 scale")
     }
   }
 }
