@@ -24,7 +24,8 @@ public enum InputRotation {
       result.lowRank[index].a = try turned(weight.lowRank[index].a, rotation)
     }
     result.site = Site(
-      transforms: (weight.site?.transforms ?? []) + [.hadamard(HadamardTransform(rotation))])
+      transforms: (weight.site?.transforms ?? []) + [.hadamard(HadamardTransform(rotation))],
+      activations: weight.site?.activations)
     return result
   }
 

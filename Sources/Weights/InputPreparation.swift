@@ -70,9 +70,9 @@ extension Site {
   public func isSame(as other: Site) -> Bool {
     activations == other.activations && transforms.count == other.transforms.count
       && zip(transforms, other.transforms).allSatisfy { one, two in
-        guard one.kind == two.kind, one.payload.bytes.count == two.payload.bytes.count else {
-          return false
-        }
+        guard one.kind == two.kind, one.attributes == two.attributes,
+          one.payload.bytes.count == two.payload.bytes.count
+        else { return false }
         return one.payload.bytes === two.payload.bytes
           || one.payload.bytes.withBuffer { first in
             two.payload.bytes.withBuffer { first.elementsEqual($0) }

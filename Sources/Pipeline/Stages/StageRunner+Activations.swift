@@ -1,4 +1,5 @@
 import Architectures
+import Foundation
 import Quantization
 import Recipes
 import Tensors
