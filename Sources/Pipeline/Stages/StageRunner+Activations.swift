@@ -17,7 +17,7 @@ extension StageRunner {
         throw QuantizationError.statisticsMismatch(
           rows: weight.rows, columns: weight.columns, gram: [0, 0])
       }
-      let (maximum, mean) = try range(of: statistics, through: weight.site?.transforms ?? [], scheme: scheme)
+      let (maximum, mean) = range(of: statistics, through: weight.site?.transforms ?? [])
       guard maximum > 0, maximum.isFinite else {
         throw WeightsError.activations(
           scheme: scheme.name, reason: "the statistics' largest value is \(maximum)")
@@ -37,8 +37,8 @@ extension StageRunner {
 
   /// The largest |T(x)| and the root mean square of T(x).
   private static func range(
-    of statistics: InputStatistics, through transforms: [InputTransform], scheme: ActivationScheme
-  ) throws -> (maximum: Float, rootMeanSquare: Float) {
+    of statistics: InputStatistics, through transforms: [InputTransform]
+  ) -> (maximum: Float, rootMeanSquare: Float) {
     var maxima = statistics.maxima
     var squares = statistics.squareSums
     for transform in transforms {
@@ -50,9 +50,12 @@ extension StageRunner {
         }
       case .permutation: break
       case .hadamard:
-        throw WeightsError.activations(
-          scheme: scheme.name,
-          reason: "statistics do not know the range behind a rotation; take one of each token")
+        // Turned channels are close to normal, and alike.
+        let mean = squares.reduce(0, +) / Double(max(1, squares.count))
+        let rows = Double(max(2, statistics.rows))
+        let largest = Float((2 * log(rows) * mean / rows).squareRoot())
+        squares = squares.map { _ in mean }
+        maxima = maxima.map { _ in largest }
       }
     }
     let count = Double(max(1, statistics.rows * statistics.width))
