@@ -75,6 +75,12 @@ enum StageResolver {
         clip: options.clip == .mse ? .meanSquare() : .none)
       switch options.method {
       case .rtn: return .quantize(scheme)
+      case .hqq:
+        guard granularity != .tensor else {
+          throw PipelineError.stage(
+            file: recipe.file, tensor: tensor, reason: "'hqq' takes groups of inputs, or 'channel'")
+        }
+        return .hqq(scheme)
       case .gptq:
         var choices = GPTQOptions(options)
         if let share = options.weakColumns {

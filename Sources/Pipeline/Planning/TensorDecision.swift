@@ -48,6 +48,7 @@ public enum ResolvedStage: Sendable, Hashable {
   case quantize(IntegerScheme)
   /// Round-to-nearest onto another number format than integers.
   case format(ResolvedFormat)
+  case hqq(IntegerScheme)
   /// Calibrated: needs the statistics of the weight's input.
   case gptq(IntegerScheme, GPTQOptions)
   case prune(PrunePattern)
@@ -103,7 +104,7 @@ extension ResolvedStage: CustomStringConvertible {
   /// What the stage makes of a weight, as a short type: "int4 g128".
   public var description: String {
     switch self {
-    case .quantize(let scheme), .gptq(let scheme, _):
+    case .quantize(let scheme), .hqq(let scheme), .gptq(let scheme, _):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
     case .format(let format): format.description
     case .prune(.fraction(let fraction)):

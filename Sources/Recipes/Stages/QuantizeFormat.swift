@@ -100,6 +100,7 @@ extension QuantizeOptions {
       return nil
     }
     let name = format.rawValue
+    if method == .hqq { return "method 'hqq' is for 'bits'" }
     if !symmetric { return "'symmetric: false' is for 'bits'; '\(name)' has no zero points" }
     if format.isBlock {
       if group != format.group { return "'\(name)' has its own groups; leave 'group' out" }
