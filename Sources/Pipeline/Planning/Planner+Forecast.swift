@@ -37,6 +37,7 @@ enum StageForecast {
         outliers = count * (4 + rows * type.bytes)
       case .channelScale:
         transform = columns * 4
+      case .activations: break
       }
     }
     return base + mask + outliers + factors + transform
@@ -117,6 +118,7 @@ enum StageForecast {
         }
       case .format: seconds += rows * columns * 4 / 1e8
       case .lowRank: seconds += 16 * rows * columns * min(rows, columns) / 40e9
+      case .activations: break
       case .prune, .outliers, .activationOutliers, .channelScale:
         seconds += rows * columns / 2e8
       }

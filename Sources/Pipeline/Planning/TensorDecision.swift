@@ -57,11 +57,14 @@ public enum ResolvedStage: Sendable, Hashable {
   /// Calibrated: the columns that the largest inputs meet.
   case activationOutliers(count: Int, valueType: DType)
   case channelScale(alpha: Double)
+  /// With one range for the whole tensor calibrated: the range comes from the statistics.
+  case activations(ActivationScheme)
 
   /// Whether the stage needs the statistics of the weight's input.
   var isCalibrated: Bool {
     switch self {
     case .gptq, .activationOutliers: true
+    case .activations(let scheme): scheme.granularity == .tensor(maximum: nil)
     default: false
     }
   }
@@ -115,6 +118,7 @@ extension ResolvedStage: CustomStringConvertible {
     case .outliers(let count, let type), .activationOutliers(let count, let type):
       "\(count) columns \(type.rawValue)"
     case .channelScale: "scaled"
+    case .activations(let scheme): "inputs \(scheme.name)"
     }
   }
 }
