@@ -6,10 +6,10 @@ asymmetric grids fitted when they are reached; with act-order, static groups fit
 
 Usage: gptq_reference.py speed ORDER THREADS
          a random ORDER x ORDER weight, 4 bits g128: wall and processor seconds of both settings
-       gptq_reference.py errors FILE.safetensors
-         FILE holds pairs 'NAME.weight' (out x in) and 'NAME.gram' (in x in), and of each result to
-         compare 'NAME.bits.group.SETTING' (what it decodes to): prints tr(DHD')/tr(WHW') of the
-         reference, plain and best, and the results' ratios to them
+       gptq_reference.py errors WEIGHTS STATISTICS BITS GROUP RESULT...
+         WEIGHTS and RESULTs are safetensors files (of `pith decompress`), STATISTICS a file of
+         `pith calibrate`: tr(DHD')/tr(WHW') of every layer with statistics, as means and as ratios
+         to this reference's plain and best (act-order, static groups, searched grids)
 """
 
 import resource
@@ -98,31 +98,46 @@ def speed(order, threads):
         print(f"{name} {time.time() - start:.3f} {seconds() - before:.3f}", flush=True)
 
 
-def errors(path):
+def errors(weights, statistics, bits, group, results):
+    import h5py
     from safetensors.torch import load_file
 
     torch.set_num_threads(1)
-    tensors = load_file(path)
-    for name in sorted(t[: -len(".weight")] for t in tensors if t.endswith(".weight")):
-        weight, gram = tensors[name + ".weight"].float(), tensors[name + ".gram"].double()
-        settings = {}
-        for key in tensors:
-            if key.startswith(name + ".") and key.count(".") >= name.count(".") + 3:
-                bits, group, setting = key[len(name) + 1 :].split(".", 2)
-                settings.setdefault((int(bits), int(group)), {})[setting] = tensors[key]
-        for (bits, group), results in sorted(settings.items(), reverse=True):
-            h = gram.float()
-            plain = relative(gptq(weight, h, bits, group), weight, gram)
-            best = relative(gptq(weight, h, bits, group, order=True, search=True), weight, gram)
-            line = f"{name} {bits} bits g{group}: plain {plain:.6f} best {best:.6f}"
-            for setting, result in sorted(results.items()):
-                error = relative(result.float(), weight, gram)
-                line += f" | {setting} {error:.6f} ({error / plain:.3f}, {error / best:.3f})"
-            print(line, flush=True)
+    tensors = load_file(weights)
+    others = [load_file(path) for path in results]
+    sums = {name: 0.0 for name in ("plain", "best", *results)}
+    ratios = {path: [] for path in results}
+    with h5py.File(statistics) as file:
+        for site in file["sites"].values():
+            gram = torch.from_numpy(site["gram"][()]).double()
+            for reader in list(site.attrs.get("readers", [site.name.split("/")[-1]])):
+                name = (reader.decode() if isinstance(reader, bytes) else reader) + ".weight"
+                if name not in tensors or name.startswith("lm_head"):
+                    continue
+                weight = tensors[name].float()
+                size = group if weight.shape[1] % group == 0 else 64
+                plain = relative(gptq(weight, gram.float(), bits, size), weight, gram)
+                best = relative(
+                    gptq(weight, gram.float(), bits, size, order=True, search=True), weight, gram)
+                sums["plain"] += plain
+                sums["best"] += best
+                for path, other in zip(results, others):
+                    found = relative(other[name].float(), weight, gram)
+                    sums[path] += found
+                    ratios[path].append((found / plain, found / best))
+    count = max(len(next(iter(ratios.values()), [])), 1)
+    print(f"{count} layers, {bits} bits g{group}: mean error of the reference, plain "
+          f"{sums['plain'] / count:.6f}, best {sums['best'] / count:.6f}")
+    for path in results:
+        pairs = torch.tensor(ratios[path])
+        means = ", ".join(
+            f"{name} mean {pairs[:, i].mean():.3f} largest {pairs[:, i].max():.3f}"
+            for i, name in enumerate(("to plain", "to best")))
+        print(f"  {path}: {sums[path] / count:.6f}; layers' ratios {means}")
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "speed":
         speed(int(sys.argv[2]), int(sys.argv[3]))
     else:
-        errors(sys.argv[2])
+        errors(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), sys.argv[6:])

@@ -24,7 +24,7 @@ struct DiagnosticTests {
       """,
       """
       2️⃣error: unknown key 'grup' in 'quantize'; did you mean 'group'? (known keys: method, bits, \
-      format, group, symmetric, clip, scales, rule, packing, exponent, damping, order, refit)
+      format, group, symmetric, clip, scales, rule, packing, exponent, damping, order, refit, rounding, weak_columns)
       """,
       """
       3️⃣error: unknown stage 'quantise' in 'stages'; did you mean 'quantize'? (known stages: \
@@ -81,7 +81,7 @@ struct DiagnosticTests {
         - quantize: {method: 1️⃣nearest, bits: 4, clip: 2️⃣msee, scales: 3️⃣f8}
         - low_rank: {method: 4️⃣svdd, of: 5️⃣weigth, rank: 1}
       """,
-      "1️⃣error: unknown method 'nearest' in 'quantize' (known methods: rtn, gptq)",
+      "1️⃣error: unknown method 'nearest' in 'quantize' (known methods: rtn, gptq, hqq)",
       """
       2️⃣error: 'clip' in 'quantize' must be 'mse' or 'output' or 'none', found the text 'msee'; did you mean \
       'mse'?

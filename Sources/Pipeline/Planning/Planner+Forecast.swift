@@ -18,7 +18,8 @@ enum StageForecast {
     var transform = 0
     for stage in compression.stages {
       switch stage {
-      case .quantize(let scheme), .refitted(let scheme), .weightedRounding(let scheme):
+      case .quantize(let scheme), .refitted(let scheme), .weightedRounding(let scheme),
+        .hqq(let scheme):
         base.quantize(scheme)
       case .gptq(let scheme, let options):
         base.quantize(scheme)
@@ -101,6 +102,7 @@ enum StageForecast {
     let columns = Double(compression.view.columns)
     for stage in compression.stages {
       switch stage {
+      case .hqq: seconds += rows * columns * 4 / 2e7
       case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme),
         .weightedRounding(let scheme):
         let candidates: Double =

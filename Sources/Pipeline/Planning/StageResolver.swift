@@ -103,6 +103,12 @@ enum StageResolver {
       case .rtn:
         if options.clip == .output { return .weightedRounding(scheme) }
         return options.refit == true ? .refitted(scheme) : .quantize(scheme)
+      case .hqq:
+        guard granularity != .tensor else {
+          throw PipelineError.stage(
+            file: recipe.file, tensor: tensor, reason: "'hqq' takes groups of inputs, or 'channel'")
+        }
+        return .hqq(scheme)
       case .gptq:
         var choices = GPTQOptions(options)
         if let share = options.weakColumns {

@@ -66,6 +66,7 @@ public enum ResolvedStage: Sendable, Hashable {
   case quantize(IntegerScheme)
   /// Round-to-nearest onto another number format than integers.
   case format(ResolvedFormat)
+  case hqq(IntegerScheme)
   /// Calibrated: needs the statistics of the weight's input.
   case gptq(IntegerScheme, GPTQOptions)
   /// Rounded to nearest, then the scales fitted to the codes; calibrated.
@@ -138,7 +139,7 @@ extension ResolvedStage: CustomStringConvertible {
   /// What the stage makes of a weight, as a short type: "int4 g128".
   public var description: String {
     switch self {
-    case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme),
+    case .quantize(let scheme), .hqq(let scheme), .gptq(let scheme, _), .refitted(let scheme),
       .weightedRounding(let scheme):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
     case .prune(let choice): choice.description

@@ -16,7 +16,8 @@ extension TensorDecision.Compression {
       switch stage {
       case .prune, .outliers, .activationOutliers, .activations: true
       case .lowRank(let choice): choice.role == .repair
-      case .quantize, .format, .gptq, .refitted, .weightedRounding, .channelScale, .hadamard: false
+      case .quantize, .hqq, .format, .gptq, .refitted, .weightedRounding, .channelScale, .hadamard:
+        false
       }
     }
     return keepsValues ? source : nil
@@ -61,6 +62,8 @@ enum StageRunner {
         weight = try RoundToNearest.quantize(weight, scheme: scheme, pool: pool)
       case .format(let format):
         weight = try format.quantize(weight, pool: pool)
+      case .hqq(let scheme):
+        weight = try HalfQuadratic.quantize(weight, scheme: scheme, pool: pool)
       case .gptq(let scheme, let options):
         weight = try gptq(
           weight, scheme, options, statistics: statistics, pool: pool, notes: &notes)

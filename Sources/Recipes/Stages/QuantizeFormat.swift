@@ -102,6 +102,7 @@ extension QuantizeOptions {
     let name = format.rawValue
     if refit == true { return "'refit' is for 'bits'; leave it out with a format" }
     if clip == .output { return "'clip: output' is for 'bits'; '\(name)' takes 'mse' or 'none'" }
+    if method == .hqq { return "method 'hqq' is for 'bits'" }
     if !symmetric { return "'symmetric: false' is for 'bits'; '\(name)' has no zero points" }
     if format.isBlock {
       if group != format.group { return "'\(name)' has its own groups; leave 'group' out" }

@@ -7,6 +7,8 @@ public struct QuantizeOptions: Sendable, Hashable {
     case rtn
     /// Inputs rounded one by one, each one's loss made good by those to come; needs statistics.
     case gptq
+    /// Half-quadratic splitting, without data.
+    case hqq
   }
 
   /// The order in which `gptq` rounds a row's inputs.
@@ -131,7 +133,8 @@ extension QuantizeOptions: StageOptions {
       "method", \.method, .choice(),
       """
       How codes are chosen: `rtn` rounds to the nearest; `gptq` makes good what rounding one input \
-      costs by the next ones, calibrated on a text (`calibration`).
+      costs by the next ones, calibrated on a text (`calibration`); `hqq` fits scales so that a few \
+      large errors count for little, without data.
       """),
     .alternative(
       "bits", of: "grid", .integer(2...8), "Bits of a code on an integer grid.",
