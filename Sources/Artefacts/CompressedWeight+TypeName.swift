@@ -17,6 +17,7 @@ extension CompressedWeight {
       }
       parts.append(text)
     case .table(let table)?: parts.append(table.grid.description)
+    case .blocks(let blocks)?: parts.append(blocks.format.rawValue)
     case nil: break
     }
     if mask != nil { parts.append("sparse \(Int((maskedFraction * 100).rounded()))%") }

@@ -32,6 +32,7 @@ extension Base {
     case .dense(let dense): dense.rows
     case .integer(let integer): integer.rows
     case .table(let table): table.rows
+    case .blocks(let blocks): blocks.rows
     }
   }
 
@@ -40,6 +41,7 @@ extension Base {
     case .dense(let dense): dense.columns
     case .integer(let integer): integer.columns
     case .table(let table): table.columns
+    case .blocks(let blocks): blocks.columns
     }
   }
 
@@ -55,6 +57,7 @@ extension Base {
     case .dense(let dense): dense.decode(rows: range, into: target)
     case .integer(let integer): integer.decode(rows: range, into: target)
     case .table(let table): table.decode(rows: range, into: target)
+    case .blocks(let blocks): blocks.decode(rows: range, into: target)
     }
   }
 
@@ -73,6 +76,7 @@ extension Base {
     case .integer(let integer):
       [integer.codes, integer.scales] + (integer.zeros.map { [$0] } ?? [])
     case .table(let table): table.payloads
+    case .blocks(let blocks): [blocks.blocks]
     }
   }
 

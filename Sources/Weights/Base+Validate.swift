@@ -13,6 +13,7 @@ extension Base {
     case .integer(let integer):
       try integer.validate(part: part, rows: rows, columns: columns)
     case .table(let table): try table.validate(part: part, rows: rows, columns: columns)
+    case .blocks(let blocks): try blocks.validate(part: part, rows: rows, columns: columns)
     }
   }
 }

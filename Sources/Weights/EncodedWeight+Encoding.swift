@@ -49,7 +49,7 @@ extension Base {
   fileprivate var layoutVersion: Int {
     switch self {
     case .dense, .integer: 1
-    case .table: 2
+    case .table, .blocks: 2
     }
   }
 
@@ -80,6 +80,7 @@ extension Base {
     case .dense(let dense): [.init(path: path + "/values", tensor: dense.values)]
     case .integer(let integer): integer.encodedParts(path: path)
     case .table(let table): table.encodedParts(path: path)
+    case .blocks(let blocks): blocks.encodedParts(path: path)
     }
   }
 }

@@ -39,6 +39,9 @@ enum StageResolver {
     _ options: QuantizeOptions, _ view: WeightView, _ tensor: String, _ recipe: Recipe,
     _ notes: inout [String]
   ) throws(PipelineError) -> ResolvedStage {
+    if let format = options.format, format.isGGML, options.method == .rtn {
+      return .format(try blocks(format, view, tensor, recipe, &notes))
+    }
     let granularity: Granularity
     switch options.group {
     case .tensor: granularity = .tensor
