@@ -10,7 +10,9 @@ namespace {
 
 int Clamped(float value, int low, int high) {
   const float rounded = rintf(value);
-  return rounded < low ? low : (rounded > high ? high : static_cast<int>(rounded));
+  // Written so that a NaN, from sums that overflowed, becomes a number.
+  if (!(rounded > static_cast<float>(low))) return low;
+  return rounded > static_cast<float>(high) ? high : static_cast<int>(rounded);
 }
 
 float AsHalf(float value) {
@@ -61,6 +63,45 @@ float SignedScale(const float *x, int count, int top) {
   return scale;
 }
 
+/// The signed scale for few codes: those nearest on -top over the loudest number, then each moved
+/// for as long as the least-squares scale gains by it.
+float RefinedScale(const float *x, int count, int top) {
+  const float loudest = Loudest(x, count);
+  if (fabsf(loudest) < 1e-15f) return 0;
+  const float inverse = -static_cast<float>(top) / loudest;
+  int codes[32];
+  Fit fit;
+  for (int i = 0; i < count; ++i) {
+    codes[i] = Clamped(inverse * x[i], -top, top - 1);
+    const float code = static_cast<float>(codes[i]);
+    const float weight = x[i] * x[i];
+    fit.product += weight * x[i] * code;
+    fit.square += weight * code * code;
+  }
+  for (int round = 0; round < 5; ++round) {
+    int changed = 0;
+    for (int i = 0; i < count; ++i) {
+      const float weight = x[i] * x[i];
+      const float old = static_cast<float>(codes[i]);
+      Fit rest = {fit.product - weight * x[i] * old, fit.square - weight * old * old};
+      if (!(rest.product > 0)) continue;
+      const int next = Clamped(x[i] * rest.square / rest.product, -top, top - 1);
+      if (next == codes[i]) continue;
+      const float code = static_cast<float>(next);
+      rest.product += weight * x[i] * code;
+      rest.square += weight * code * code;
+      if (rest.square > 0 &&
+          rest.product * rest.product * fit.square > fit.product * fit.product * rest.square) {
+        codes[i] = next;
+        fit = rest;
+        ++changed;
+      }
+    }
+    if (changed == 0) break;
+  }
+  return fit.square > 0 ? fit.product / fit.square : 0;
+}
+
 /// How scales with minima are looked for.
 struct Search {
   float first, step;
@@ -93,15 +134,18 @@ void LineOf(
     }
     return error;
   };
-  const float range = high - low;
-  float scale = range / static_cast<float>(top), minimum = low;
-  float best = error_of(static_cast<float>(top) / range, scale, low, minimum);
+  float minimum = low;
+  float scale = 1.0f / (static_cast<float>(top) / (high - low));
+  float best = error_of(static_cast<float>(top) / (high - low), scale, low, minimum);
   for (int step = 0; step <= search.steps; ++step) {
     const float inverse =
-        (search.first + search.step * static_cast<float>(step) + static_cast<float>(top)) / range;
+        (search.first + search.step * static_cast<float>(step) + static_cast<float>(top)) /
+        (high - minimum);
+    // Each trial starts from the best line so far.
+    const float from = minimum;
     float sum_l = 0, sum_l2 = 0, sum_xl = 0;
     for (int i = 0; i < count; ++i) {
-      const float code = static_cast<float>(Clamped(inverse * (x[i] - low), 0, top));
+      const float code = static_cast<float>(Clamped(inverse * (x[i] - from), 0, top));
       sum_l += weights[i] * code;
       sum_l2 += weights[i] * code * code;
       sum_xl += weights[i] * x[i] * code;
@@ -114,7 +158,7 @@ void LineOf(
       start = 0;
       slope = sum_xl / sum_l2;
     }
-    const float error = error_of(inverse, slope, low, start);
+    const float error = error_of(inverse, slope, from, start);
     if (error < best) {
       best = error;
       scale = slope;
@@ -172,18 +216,18 @@ void EncodeSigned(const PithBlockFormat &format, const float *x, PithBlock *bloc
   float scales[pith::kSubBlocks];
   const int count = format.length / format.sub;
   for (int j = 0; j < count; ++j) {
-    scales[j] = SignedScale(x + j * format.sub, format.sub, -format.low);
+    const float *values = x + j * format.sub;
+    scales[j] = format.low == -4 ? RefinedScale(values, format.sub, 4)
+                                 : SignedScale(values, format.sub, -format.low);
   }
   const float loudest = Loudest(scales, count);
   block->minimum = 0;
   memset(block->minima, 0, sizeof(block->minima));
-  block->d = fabsf(loudest) < 1e-15f
-                 ? 0
-                 : AsHalf(loudest / static_cast<float>(format.scale_low));
+  const float inverse = static_cast<float>(format.scale_low) / loudest;
+  block->d = fabsf(loudest) < 1e-15f ? 0 : AsHalf(1.0f / inverse);
   for (int j = 0; j < count; ++j) {
-    const float share = static_cast<float>(format.scale_low) / loudest * scales[j];
     block->scales[j] = static_cast<int16_t>(
-        block->d == 0 ? 0 : Clamped(share, format.scale_low, format.scale_high));
+        block->d == 0 ? 0 : Clamped(inverse * scales[j], format.scale_low, format.scale_high));
   }
   Recode(format, x, block);
 }
@@ -211,7 +255,8 @@ void EncodeOld(int32_t type, const PithBlockFormat &format, const float *x, Pith
     scale = type == PITH_Q8_0 ? fabsf(loudest) / 127.0f : loudest / static_cast<float>(format.low);
   }
   block->d = AsHalf(scale);
-  const float inverse = scale == 0 ? 0 : 1.0f / scale;
+  // A subnormal scale has no inverse; f16 makes it 0 anyway.
+  const float inverse = fabsf(scale) < 1e-37f ? 0 : 1.0f / scale;
   for (int i = 0; i < format.length; ++i) {
     const float q = (x[i] - start) * inverse;
     int code;

@@ -19,7 +19,7 @@ enum StageForecast {
       switch stage {
       case .quantize(let scheme), .gptq(let scheme, _):
         base = quantizedBytes(rows: rows, columns: columns, scheme)
-      case .format(let format):
+      case .format(let format), .gptqFormat(let format, _):
         base = format.storedBytes(rows: rows, columns: columns)
       case .prune:
         mask = rows * ((columns + 7) / 8)
@@ -112,6 +112,9 @@ enum StageForecast {
           seconds += (columns / 3 + 3 * rows) * columns * columns / 40e9
         }
       case .format: seconds += rows * columns * 4 / 1e8
+      case .gptqFormat:
+        seconds += rows * columns * 4 / 1e8
+        seconds += (columns + 3 * rows) * columns * columns / 10e9
       case .lowRank: seconds += 16 * rows * columns * min(rows, columns) / 40e9
       case .prune, .outliers, .channelScale: seconds += rows * columns / 2e8
       }

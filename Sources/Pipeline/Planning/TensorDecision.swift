@@ -48,6 +48,8 @@ public enum ResolvedStage: Sendable, Hashable {
   case quantize(IntegerScheme)
   /// Round-to-nearest onto another number format than integers.
   case format(ResolvedFormat)
+  /// Calibrated: another number format than integers as GPTQ's grid.
+  case gptqFormat(ResolvedFormat, GPTQOptions)
   /// Calibrated: needs the statistics of the weight's input.
   case gptq(IntegerScheme, GPTQOptions)
   case prune(PrunePattern)
@@ -56,7 +58,12 @@ public enum ResolvedStage: Sendable, Hashable {
   case channelScale(alpha: Double)
 
   /// Whether the stage needs the statistics of the weight's input.
-  var isCalibrated: Bool { if case .gptq = self { true } else { false } }
+  var isCalibrated: Bool {
+    switch self {
+    case .gptq, .gptqFormat: true
+    default: false
+    }
+  }
 
   /// Which entries a pruning stage removes.
   public enum PrunePattern: Sendable, Hashable {
@@ -98,7 +105,7 @@ extension ResolvedStage: CustomStringConvertible {
     switch self {
     case .quantize(let scheme), .gptq(let scheme, _):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
-    case .format(let format): format.description
+    case .format(let format), .gptqFormat(let format, _): format.description
     case .prune(.fraction(let fraction)):
       "sparse \(Int((fraction * 100).rounded()))%"
     case .prune(.keeping(let kept, let of)): "\(kept):\(of)"

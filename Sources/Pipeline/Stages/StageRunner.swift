@@ -14,7 +14,7 @@ extension TensorDecision.Compression {
     let keepsValues = stages.allSatisfy { stage in
       switch stage {
       case .prune, .outliers, .lowRank(of: .error, _, _): true
-      case .quantize, .format, .gptq, .lowRank, .channelScale: false
+      case .quantize, .format, .gptqFormat, .gptq, .lowRank, .channelScale: false
       }
     }
     return keepsValues ? source : nil
@@ -56,6 +56,9 @@ enum StageRunner {
         weight = try RoundToNearest.quantize(weight, scheme: scheme, pool: pool)
       case .format(let format):
         weight = try format.quantize(weight, pool: pool)
+      case .gptqFormat(let format, let options):
+        weight = try gptq(
+          weight, format, options, statistics: statistics, pool: pool, notes: &notes)
       case .gptq(let scheme, let options):
         weight = try gptq(
           weight, scheme, options, statistics: statistics, pool: pool, notes: &notes)

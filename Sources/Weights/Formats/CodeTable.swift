@@ -65,9 +65,12 @@ public struct CodeTable: Sendable {
 
   /// The code of the nearest value.
   public func code(of value: Float) -> UInt8 {
-    var place = 0
-    while place + 1 < sorted.count, value > bounds[place] { place += 1 }
-    return codes[place]
+    var (low, high) = (0, sorted.count - 1)
+    while low < high {
+      let middle = (low + high) / 2
+      if value > bounds[middle] { low = middle + 1 } else { high = middle }
+    }
+    return codes[low]
   }
 
   /// The value of a code; NaN where it stands for nothing.
