@@ -71,6 +71,7 @@ let package = Package(
     room("Quantization", ["Tensors", "LinearAlgebra", "Weights"]),
     room("Pruning", ["Tensors", "LinearAlgebra", "Weights"]),
     room("LowRank", ["Tensors", "LinearAlgebra", "Weights"]),
+    room("Allocation", []),
     room(
       "Models",
       [
@@ -95,8 +96,8 @@ let package = Package(
       "Pipeline",
       [
         "Tensors", "Digests", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts",
-        "Architectures", "Quantization", "Pruning", "LowRank", "Evaluation", "Recipes",
-        "RunRecords",
+        "Architectures", "Quantization", "Pruning", "LowRank", "Allocation", "Models", "Evaluation",
+        "Recipes", "RunRecords",
       ]),
     room("Reports", ["JSONText", "RunRecords"]),
 
@@ -106,7 +107,8 @@ let package = Package(
       dependencies: [
         "Tensors", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts", "Architectures",
         "Quantization",
-        "Pruning", "LowRank", "Models", "Evaluation", "Recipes", "RunRecords", "Pipeline",
+        "Pruning", "LowRank", "Allocation", "Models", "Evaluation", "Recipes", "RunRecords",
+        "Pipeline",
         "Reports", "Text",
       ], swiftSettings: swiftSettings),
     .executableTarget(
@@ -138,6 +140,7 @@ let package = Package(
     tests(
       "Methods",
       ["Quantization", "Pruning", "LowRank", "Weights", "Tensors", "LinearAlgebra", "Checkpoints"]),
+    tests("Allocation", ["Allocation"]),
     tests(
       "Evaluation",
       [

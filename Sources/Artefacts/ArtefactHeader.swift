@@ -1,5 +1,6 @@
 import JSONText
 import Tensors
+import Weights
 
 /// What an artefact says of itself: its root attributes.
 ///
@@ -24,6 +25,8 @@ public struct ArtefactHeader: Sendable, Hashable {
   public var sourceHashes: [String: String]
   /// SHA-256 of the calibration tokens, when a method used any.
   public var calibrationHash: String?
+  /// How a run of the model keeps keys and values of older tokens; nil: exactly.
+  public var keyValueScheme: KeyValueScheme?
   public var seed: UInt64
   /// The numeric path that the values came by: BLAS core and version, kernel target.
   public var fingerprint: String
@@ -32,7 +35,8 @@ public struct ArtefactHeader: Sendable, Hashable {
     toolVersion: String, configuration: String? = nil, companions: [String: String] = [:],
     recipeName: String, recipe: String, recipeHash: String, sourceFormat: String,
     sourceMetadata: [String: String] = [:], sourceHashes: [String: String] = [:],
-    calibrationHash: String? = nil, seed: UInt64, fingerprint: String
+    calibrationHash: String? = nil, keyValueScheme: KeyValueScheme? = nil, seed: UInt64,
+    fingerprint: String
   ) {
     self.toolVersion = toolVersion
     self.configuration = configuration
@@ -44,6 +48,7 @@ public struct ArtefactHeader: Sendable, Hashable {
     self.sourceMetadata = sourceMetadata
     self.sourceHashes = sourceHashes
     self.calibrationHash = calibrationHash
+    self.keyValueScheme = keyValueScheme
     self.seed = seed
     self.fingerprint = fingerprint
   }
@@ -65,6 +70,7 @@ public struct ArtefactHeader: Sendable, Hashable {
     ]
     if let configuration { result["config"] = .string(configuration) }
     if let calibrationHash { result["calibration_sha256"] = .string(calibrationHash) }
+    if let keyValueScheme { result["kv_cache"] = .string(keyValueScheme.headerText) }
     for (name, text) in companions {
       result[ArtefactFormat.companionPrefix + name] = .string(text)
     }
@@ -100,7 +106,8 @@ public struct ArtefactHeader: Sendable, Hashable {
       recipeHash: try text("recipe_sha256"), sourceFormat: try text("source_format"),
       sourceMetadata: try Self.strings(try text("source_metadata"), "source_metadata", path),
       sourceHashes: try Self.strings(try text("source_sha256"), "source_sha256", path),
-      calibrationHash: attributes["calibration_sha256"]?.string, seed: seed,
+      calibrationHash: attributes["calibration_sha256"]?.string,
+      keyValueScheme: try KeyValueScheme(header: attributes["kv_cache"], path: path), seed: seed,
       fingerprint: try text("fingerprint"))
     for (name, value) in attributes where name.hasPrefix(ArtefactFormat.companionPrefix) {
       guard let text = value.string else {

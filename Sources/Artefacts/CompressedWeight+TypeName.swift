@@ -23,7 +23,8 @@ extension CompressedWeight {
     if mask != nil { parts.append("sparse \(Int((maskedFraction * 100).rounded()))%") }
     if let outliers { parts.append("\(outliers.count) columns") }
     for path in lowRank { parts.append("+r\(path.rank)") }
-    if site != nil { parts.append("scaled") }
+    if site?.transforms.isEmpty == false { parts.append("scaled") }
+    if let activations = site?.activations { parts.append("inputs \(activations.name)") }
     return parts.joined(separator: ", ")
   }
 }

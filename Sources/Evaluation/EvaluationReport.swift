@@ -34,6 +34,10 @@ public struct ModelSummary: Sendable, Hashable {
   public var storedBytes: Int
   public var bitsPerParameter: Double
   public var compressedBitsPerWeight: Double?
+  /// How inputs of linear layers are rounded, in words; nil: not at all.
+  public var activations: String?
+  /// How keys and values are kept, in words; nil: exactly.
+  public var keyValueCache: String?
 
   public init(
     path: String, storedBytes: Int, bitsPerParameter: Double, compressedBitsPerWeight: Double?
@@ -49,6 +53,14 @@ public struct ModelSummary: Sendable, Hashable {
     storedBytes = model.storedBytes
     bitsPerParameter = Double(model.storedBytes) * 8 / Double(max(model.parameterCount, 1))
     compressedBitsPerWeight = model.compressedBitsPerWeight
+    let counts = model.activationCounts
+    if !counts.isEmpty {
+      let all = model.description.blocks.flatMap(\.linears).count
+      activations =
+        counts.map { "\($0.scheme) (\($0.layers) of \(all) linear layers)" }
+        .joined(separator: ", ")
+    }
+    keyValueCache = model.weights.keyValueScheme?.name
   }
 
   public var json: JSONValue {
@@ -57,6 +69,8 @@ public struct ModelSummary: Sendable, Hashable {
     object["stored_bytes"] = .init(storedBytes)
     object["bits_per_parameter"] = .init(bitsPerParameter)
     object["compressed_bits_per_weight"] = compressedBitsPerWeight.map { .init($0) } ?? .null
+    if let activations { object["activations"] = .init(activations) }
+    if let keyValueCache { object["kv_cache"] = .init(keyValueCache) }
     return .object(object)
   }
 }

@@ -7,6 +7,7 @@ import Weights
 /// An artefact's weights: compressed ones as they are, the others dense.
 public struct ArtefactWeights: WeightProvider {
   public let description: ModelDescription
+  public var keyValueScheme: KeyValueScheme? { file.header.keyValueScheme }
   /// Tensors of the artefact that the model does not read.
   public let unused: [String]
   private let file: ArtefactFile
@@ -34,7 +35,7 @@ public struct ArtefactWeights: WeightProvider {
     case .weight(let weight):
       if weight.view.layout == linear.layout { return weight }
       // Compressed as if its first axis were outputs: the numbers hold, the groups run the other
-      // way, so that it can only run dense.
+      // way, so that it can only run dense, and its inputs have no rounding that would be theirs.
       let values = weight.decodedInSourceLayout()
       return try CompressedWeight(
         dense: Tensor(dtype: .f32, shape: weight.view.sourceShape, array: values), for: linear)

@@ -25,10 +25,17 @@ extension BlockPass {
   static let fusedQueries = 16
 
   /// One tile of attention: some queries of one sequence, all heads that share a key/value head.
-  private struct Tile: Sendable {
+  struct Tile: Sendable {
     let segment: Segment
     let head: Int
     let queries: Range<Int>
+  }
+
+  /// Keys and values of one head, a line a token.
+  struct HeadMemory {
+    let keys: UnsafePointer<Float>
+    let values: UnsafePointer<Float>
+    let stride: Int
   }
 
   /// Appends the new keys and values to the cache.
@@ -48,7 +55,7 @@ extension BlockPass {
   }
 
   /// softmax(scale · Q Kᵀ) V per head, into `buffers.attended`.
-  func attend(_ buffers: AttentionBuffers) throws {
+  func attend(_ buffers: AttentionBuffers) {
     var tiles: [Tile] = []
     for segment in segments {
       for head in 0..<model.attention.keyValueHeads {
@@ -59,23 +66,41 @@ extension BlockPass {
       }
     }
     let list = tiles
-    pool.forEach(list.count) { (tile: Int) -> Void in attend(list[tile], buffers) }
+    pool.forEach(list.count) { (tile: Int) -> Void in
+      let tile = list[tile]
+      guard let (keys, values) = keysAndValues(tile.segment, buffers) else { return }
+      let tokens = tokens(of: tile)
+      let offset =
+        tokens.lowerBound * model.attention.keyValueWidth
+        + tile.head * model.attention.headDimension
+      attend(
+        tile, buffers,
+        HeadMemory(
+          keys: keys + offset, values: values + offset, stride: model.attention.keyValueWidth))
+    }
   }
 
-  private func attend(_ tile: Tile, _ buffers: AttentionBuffers) {
-    let shape = model.attention
-    let (dimension, width) = (shape.headDimension, shape.keyValueWidth)
-    let segment = tile.segment
-    let all = segment.past + segment.rows.count
-    let position = segment.past + tile.queries.lowerBound
-    let last = shape.causal ? segment.past + tile.queries.upperBound : all
+  /// The tokens that some query of a tile sees.
+  func tokens(of tile: Tile) -> Range<Int> {
+    let all = tile.segment.past + tile.segment.rows.count
+    guard model.attention.causal else { return 0..<all }
     let window = block.description.window ?? 0
-    let first = window > 0 && shape.causal ? max(0, position + 1 - window) : 0
+    let position = tile.segment.past + tile.queries.lowerBound
+    return (window > 0 ? max(0, position + 1 - window) : 0)..<tile.segment.past
+      + tile.queries.upperBound
+  }
+
+  /// One tile's attention; the memory begins at the first token that the tile sees.
+  func attend(_ tile: Tile, _ buffers: AttentionBuffers, _ memory: HeadMemory) {
+    let shape = model.attention
+    let dimension = shape.headDimension
+    let segment = tile.segment
+    let tokens = tokens(of: tile)
+    let (first, keys) = (tokens.lowerBound, tokens.count)
+    let position = segment.past + tile.queries.lowerBound
+    let window = block.description.window ?? 0
     let count = tile.queries.count
-    let keys = last - first
     let scale = 1 / Float(dimension).squareRoot()
-    guard let (key, value) = keysAndValues(segment, buffers) else { return }
-    let offset = first * width + tile.head * dimension
     let group = shape.heads / shape.keyValueHeads
     let row = segment.rows.lowerBound + tile.queries.lowerBound
     let columns = (tile.head * group..<(tile.head + 1) * group).map {
@@ -85,10 +110,11 @@ extension BlockPass {
     if count >= Self.fusedQueries, dimension % 16 == 0, Self.fusedIsFast {
       let stride = (keys + 31) / 32 * 32
       scratch.with((dimension + 8) * stride) { transposed in
-        pith_transpose_keys(key + offset, width, keys, dimension, transposed, stride)
+        pith_transpose_keys(memory.keys, memory.stride, keys, dimension, transposed, stride)
         for column in columns {
           pith_attention(
-            buffers.query + column, shape.queryWidth, transposed, stride, value + offset, width,
+            buffers.query + column, shape.queryWidth, transposed, stride, memory.values,
+            memory.stride,
             buffers.attended + column, shape.queryWidth, count, keys, dimension, causal,
             position - first, window, scale, transposed + dimension * stride)
         }
@@ -99,13 +125,14 @@ extension BlockPass {
       for column in columns {
         BLAS.gemm(
           m: count, n: keys, k: dimension, alpha: 1, a: buffers.query + column,
-          lda: shape.queryWidth, transposeA: false, b: key + offset, ldb: width, transposeB: true,
+          lda: shape.queryWidth, transposeA: false, b: memory.keys, ldb: memory.stride,
+          transposeB: true,
           beta: 0, c: scores, ldc: keys)
         pith_masked_softmax(
           scores, count, keys, keys, causal, position - first, window, scale)
         BLAS.gemm(
           m: count, n: dimension, k: keys, alpha: 1, a: scores, lda: keys, transposeA: false,
-          b: value + offset, ldb: width, transposeB: false, beta: 0,
+          b: memory.values, ldb: memory.stride, transposeB: false, beta: 0,
           c: buffers.attended + column, ldc: shape.queryWidth)
       }
     }
@@ -114,7 +141,7 @@ extension BlockPass {
   private static let fusedIsFast = pith_attention_is_fast() != 0
 
   /// The keys and values of a sequence from its first token on: the cache's, or this pass's own.
-  private func keysAndValues(
+  func keysAndValues(
     _ segment: Segment, _ buffers: AttentionBuffers
   ) -> (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>)? {
     guard let cache else {

@@ -1,6 +1,7 @@
 import Architectures
 import Kernels
 import Tensors
+import Weights
 
 /// Some sequences on their way through one block.
 struct BlockPass {
@@ -12,6 +13,8 @@ struct BlockPass {
   let positions: [Int32]
   let rotary: RotaryTables.Tables?
   let cache: KeyValueCache?
+  /// How keys and values of older tokens are rounded; nil: not at all.
+  let keyValueScheme: KeyValueScheme?
   let observer: (any SiteObserver)?
   let scratch: ScratchMemory
   let pool: WorkerPool
@@ -43,7 +46,11 @@ struct BlockPass {
       let buffers = AttentionBuffers(memory, rows: rows, shape: shape)
       try forEachTile(rows) { range in try project(x, range, buffers) }
       storeInCache(buffers)
-      try attend(buffers)
+      if let keyValueScheme {
+        attend(buffers, rounding: keyValueScheme)
+      } else {
+        attend(buffers)
+      }
       try forEachTile(rows) { range in try finish(x, range, buffers) }
     }
   }
@@ -98,9 +105,8 @@ struct BlockPass {
           column += part
         }
       } else {
-        maps[0].apply(input, rows: count, into: query, pool: pool)
-        maps[1].apply(input, rows: count, into: key, pool: pool)
-        maps[2].apply(input, rows: count, into: value, pool: pool)
+        apply(
+          maps, sharing: block.projectionInput, input, rows: count, into: [query, key, value])
       }
       block.queryNorm?.apply(query, rows: count * shape.heads, into: query)
       block.keyNorm?.apply(key, rows: count * shape.keyValueHeads, into: key)
@@ -143,10 +149,11 @@ struct BlockPass {
       try observer?.observe(sites[2], input, rows: count)
       let hidden = memory + count * width
       let activation = feedForward.activation.kernel
-      block.feedForward[0].apply(input, rows: count, into: hidden, pool: pool)
+      let up = hidden + count * inner
+      apply(
+        block.feedForward.dropLast(), sharing: block.feedForwardInput, input, rows: count,
+        into: gated ? [hidden, up] : [hidden])
       if gated {
-        let up = hidden + count * inner
-        block.feedForward[1].apply(input, rows: count, into: up, pool: pool)
         pith_activate_gated(activation, hidden, up, count * inner)
       } else {
         pith_activate(activation, hidden, count * inner)
@@ -155,6 +162,25 @@ struct BlockPass {
       block.feedForward[gated ? 2 : 1].apply(hidden, rows: count, into: memory, pool: pool)
       pith_add(rows, memory, count * width)
       if !before { block.feedForwardNorm.apply(rows, rows: count, into: rows) }
+    }
+  }
+
+  /// Several maps of one input; what all of them do to it first is done once.
+  private func apply(
+    _ maps: some Sequence<LinearMap>, sharing preparation: InputPreparation?,
+    _ input: UnsafePointer<Float>, rows: Int, into outputs: [UnsafeMutablePointer<Float>]
+  ) {
+    guard let preparation else {
+      for (map, output) in zip(maps, outputs) {
+        map.apply(input, rows: rows, into: output, pool: pool)
+      }
+      return
+    }
+    preparation.prepared(input, rows: rows).values.withUnsafeBufferPointer { values in
+      guard let start = values.baseAddress else { return }
+      for (map, output) in zip(maps, outputs) {
+        map.applyPrepared(start, rows: rows, into: output, pool: pool)
+      }
     }
   }
 }

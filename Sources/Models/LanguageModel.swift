@@ -33,6 +33,11 @@ public final class LanguageModel: Sendable {
       ? try provider.description.blocks.map { try PreparedBlock($0, from: provider) } : nil
   }
 
+  /// One block, from memory or read anew.
+  func block(_ index: Int) throws -> PreparedBlock {
+    try resident?[index] ?? PreparedBlock(description.blocks[index], from: trunk.provider)
+  }
+
   /// The workers that the model runs on.
   public var pool: WorkerPool { trunk.pool }
 

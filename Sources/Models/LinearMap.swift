@@ -4,7 +4,7 @@ import LinearAlgebra
 import Tensors
 import Weights
 
-/// A linear layer ready to run: y = T(x) Ŵᵀ + bias.
+/// A linear layer ready to run: y = Q(T(x)) Ŵᵀ + bias.
 ///
 /// Plain dense weights are held in f32 and multiplied by sgemm here; every other weight multiplies
 /// itself (`CompressedWeight.multiply`), decoding tiles in cache.
@@ -12,6 +12,8 @@ public struct LinearMap: Sendable {
   public let outputs: Int
   public let inputs: Int
   let bias: [Float]?
+  /// What is done to the inputs first; nil: nothing.
+  let preparation: InputPreparation?
   private let form: Form
 
   private enum Form: Sendable {
@@ -30,8 +32,9 @@ public struct LinearMap: Sendable {
     outputs = weight.rows
     inputs = weight.columns
     self.bias = bias
+    preparation = InputPreparation(weight)
     if case .dense(let base)? = weight.base, weight.mask == nil, weight.outliers == nil,
-      weight.lowRank.isEmpty, weight.site == nil
+      weight.lowRank.isEmpty
     {
       form = .dense(FloatTable(base.values).decoded)
     } else {
@@ -43,6 +46,7 @@ public struct LinearMap: Sendable {
     outputs = table.rows
     inputs = table.columns
     self.bias = bias
+    preparation = nil
     form = .dense(table.decoded)
   }
 
@@ -59,6 +63,14 @@ public struct LinearMap: Sendable {
       bias: try linear.bias.map { try provider.vector($0, count: linear.outputs) })
   }
 
+  /// What readers of one input do to it first, when all do the same; nil: nothing, or each its own.
+  static func sharedPreparation(_ maps: [LinearMap]) -> InputPreparation? {
+    guard let first = maps.first?.preparation,
+      maps.allSatisfy({ $0.preparation?.isSame(as: first) ?? false })
+    else { return nil }
+    return first
+  }
+
   /// The bytes that the weight takes in memory.
   public var byteCount: Int {
     let own = (bias?.count ?? 0) * 4
@@ -68,7 +80,7 @@ public struct LinearMap: Sendable {
     }
   }
 
-  /// y ← T(x) Ŵᵀ + bias; x is `rows × inputs`, y `rows × outputs`, both contiguous.
+  /// y ← Q(T(x)) Ŵᵀ + bias; x is `rows × inputs`, y `rows × outputs`, both contiguous.
   ///
   /// Called from inside a pool's tile it runs there; called from outside, tiles of outputs are
   /// shared out. The same bits either way.
@@ -76,12 +88,23 @@ public struct LinearMap: Sendable {
     _ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, pool: WorkerPool
   ) {
     guard rows > 0 else { return }
+    guard let preparation else { return applyPrepared(x, rows: rows, into: y, pool: pool) }
+    preparation.prepared(x, rows: rows).values.withUnsafeBufferPointer { values in
+      guard let start = values.baseAddress else { return }
+      applyPrepared(start, rows: rows, into: y, pool: pool)
+    }
+  }
+
+  /// The same for inputs that were prepared already, as several readers of one input share.
+  func applyPrepared(
+    _ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>, pool: WorkerPool
+  ) {
     switch form {
     case .dense(let table):
       guard let weights = table.floats else { return }
       multiply(x, rows: rows, weights, into: y, pool: pool)
     case .compressed(let weight):
-      weight.multiply(x, rows: rows, into: y, pool: pool)
+      weight.multiplyTransformed(x, rows: rows, into: y, pool: pool)
     }
     if let bias { pith_add_bias(y, bias, rows, outputs) }
   }

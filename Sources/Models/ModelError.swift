@@ -9,6 +9,7 @@ public enum ModelError: Error, Sendable, Hashable {
   case wrongWeightShape(name: String, found: [Int], expected: [Int])
   case noHead(modelType: String)
   case notCausal(modelType: String)
+  case keyValueSchemeNotCausal(modelType: String)
   case cacheFull(capacity: Int)
   case emptyPrompt(sequence: Int)
   case badSampling(parameter: String, found: Double, expected: String)
@@ -39,6 +40,9 @@ extension ModelError: CustomStringConvertible {
       "weight '\(name)' is \(found) where \(expected) (out, in) was expected"
     case .noHead(let modelType):
       "this \(modelType) model has no language-model head, so there are no logits to score"
+    case .keyValueSchemeNotCausal(let modelType):
+      "a '\(modelType)' model sees all tokens at once and keeps no keys and values: leave the "
+        + "rounding of its key-value cache out"
     case .notCausal(let modelType):
       "a \(modelType) model sees both sides of a token and cannot continue a text"
     case .cacheFull(let capacity):

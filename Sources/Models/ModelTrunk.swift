@@ -1,5 +1,6 @@
 import Architectures
 import Tensors
+import Weights
 
 /// What every way of running a model shares: embedding, positions, scratch, workers.
 final class ModelTrunk: Sendable {
@@ -7,6 +8,7 @@ final class ModelTrunk: Sendable {
   let model: ModelDescription
   let embedder: Embedder
   let rotary: RotaryTables?
+  let keyValueScheme: KeyValueScheme?
   let finalNorm: Norm?
   let outputProjection: LinearMap?
   let scratch = ScratchMemory()
@@ -21,6 +23,10 @@ final class ModelTrunk: Sendable {
     let model = provider.description
     self.model = model
     self.pool = pool
+    keyValueScheme = provider.keyValueScheme
+    if keyValueScheme != nil, !model.attention.causal {
+      throw ModelError.keyValueSchemeNotCausal(modelType: model.modelType)
+    }
     embedder = try Embedder(from: provider)
     finalNorm = try model.finalNorm.map { try Norm($0, model.normalization, from: provider) }
     outputProjection = try model.outputProjection.map { try LinearMap($0, from: provider) }
@@ -81,8 +87,8 @@ final class ModelTrunk: Sendable {
     let highest = Int(positions.max() ?? 0)
     try BlockPass(
       model: model, block: block, segments: segments, positions: positions,
-      rotary: rotary?.covering(highest + 1), cache: cache, observer: observer, scratch: scratch,
-      pool: pool
+      rotary: rotary?.covering(highest + 1), cache: cache, keyValueScheme: keyValueScheme,
+      observer: observer, scratch: scratch, pool: pool
     ).run(x)
   }
 

@@ -2,12 +2,13 @@ import Architectures
 import Artefacts
 import Checkpoints
 import Text
+import Weights
 
 /// A model that can be run, from wherever it is stored: a folder, a checkpoint file, an artefact.
 public struct OpenedModel: Sendable {
   /// The file or folder, as the user named it.
   public let path: String
-  public let weights: any WeightProvider
+  public private(set) var weights: any WeightProvider
   /// The artefact, when it is one.
   public let artefact: ArtefactFile?
   /// Bytes that the tensors take as stored, a tied tensor counted once.
@@ -65,6 +66,33 @@ public struct OpenedModel: Sendable {
     parameterCount = count
     compressedBitsPerWeight =
       compressedCount == 0 ? nil : Double(compressedBytes) * 8 / Double(compressedCount)
+  }
+
+  /// The same model with inputs, or keys and values, rounded otherwise than it says; nil leaves
+  /// what it says.
+  public func rounding(
+    activations: ActivationScheme?, keyValue: KeyValueScheme?
+  ) throws -> OpenedModel {
+    guard activations != nil || keyValue != nil else { return self }
+    var result = self
+    result.weights = try RoundedInputs(weights, activations: activations, keyValue: keyValue)
+    return result
+  }
+
+  /// How the inputs of the blocks' linear layers are rounded: names of schemes and how many layers
+  /// have them, the commonest first; empty when none are.
+  public var activationCounts: [(scheme: String, layers: Int)] {
+    var counts: [String: Int] = [:]
+    for linear in description.blocks.flatMap(\.linears) {
+      var scheme = (weights as? RoundedInputs)?.activations
+      if scheme == nil, case .weight(let weight)? = try? artefact?.content(of: linear.weight).kind {
+        scheme = weight.site?.activations
+      }
+      if let scheme { counts[scheme.name, default: 0] += 1 }
+    }
+    return counts.map { ($0.key, $0.value) }.sorted {
+      $0.layers == $1.layers ? $0.scheme < $1.scheme : $0.layers > $1.layers
+    }
   }
 
   /// The model's tokenizer.

@@ -8,6 +8,9 @@ import Weights
 public protocol WeightProvider: Sendable {
   var description: ModelDescription { get }
 
+  /// How keys and values of older tokens are rounded; nil: not at all.
+  var keyValueScheme: KeyValueScheme? { get }
+
   /// The weight of a linear layer, out × in whatever the checkpoint's layout.
   func weight(_ linear: LinearDescription) throws -> CompressedWeight
 
@@ -16,4 +19,8 @@ public protocol WeightProvider: Sendable {
 
   /// A table of rows: token embeddings, positions, an untied head.
   func table(_ name: String, rows: Int, columns: Int) throws -> FloatTable
+}
+
+extension WeightProvider {
+  public var keyValueScheme: KeyValueScheme? { nil }
 }

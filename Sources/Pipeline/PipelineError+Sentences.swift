@@ -6,6 +6,7 @@ extension PipelineError: CustomStringConvertible {
     case .strictGroup(let tensor, let requested, let width):
       "group \(requested) does not divide the \(width) inputs of '\(tensor)' and the recipe says "
         + "strict_groups; choose a group that divides, or an override for this tensor"
+    case .search(let reason): reason
     case .statisticsNeeded(let tensor, let rows, let columns):
       "the recipe calibrates '\(tensor)' (\(rows) × \(columns)) and no statistics were given; gather "
         + "them with 'pith calibrate' and name the file with --statistics"

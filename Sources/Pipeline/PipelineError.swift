@@ -22,6 +22,7 @@ public enum PipelineError: Error, Sendable {
   case damagedJournal(path: String, reason: String)
   case nonFinite(file: String, tensor: String, index: Int)
   case stage(file: String, tensor: String, reason: String)
+  case search(reason: String)
   case diskFull(path: String, reason: String)
   case file(path: String, reason: String)
   case interrupted(folder: String)

@@ -1,5 +1,6 @@
 // The library for other packages: `import Pith` brings in every room that a caller needs.
 
+@_exported import Allocation
 @_exported import Architectures
 @_exported import Artefacts
 @_exported import Checkpoints

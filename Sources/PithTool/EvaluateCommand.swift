@@ -15,6 +15,7 @@ struct EvaluateCommand: ParsableCommand {
         pith evaluate --model small.h5 --data text.txt --reference model/
         pith evaluate --model model/ --data text.txt --save-reference ref.h5
         pith evaluate --model small.h5 --data text.txt --reference ref.h5
+        pith evaluate --model model/ --data text.txt --activations int8
         pith evaluate --model small.h5 --data reviews.jsonl --template '{text} It was{ bad| good}'
       """)
 
@@ -38,6 +39,8 @@ struct EvaluateCommand: ParsableCommand {
   var force = false
 
   @OptionGroup var windows: WindowOptions
+
+  @OptionGroup var rounding: RoundingOptions
 
   @OptionGroup var task: TaskOptions
 
@@ -68,7 +71,7 @@ struct EvaluateCommand: ParsableCommand {
       }
       try OutputCheck.mayWrite(saveReference, force: force, inputs: [model, data])
     }
-    let opened = try OpenedModel.open(model, mapped: options.memory == nil)
+    let opened = try rounding.apply(to: .open(model, mapped: options.memory == nil))
     let (cut, tokenizer) = try windows.read(data, for: opened)
     let clock = ContinuousClock()
     let meter = WindowMeter(quiet: options.json, total: cut.windows.count)
@@ -115,7 +118,7 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   private func runTask() throws {
-    let opened = try OpenedModel.open(model, mapped: options.memory == nil)
+    let opened = try rounding.apply(to: .open(model, mapped: options.memory == nil))
     let pool = WorkerPool(workers: options.workerCount)
     let tokenizer = try opened.tokenizer(override: windows.tokenizer)
     let evaluation = try task.evaluation(

@@ -50,6 +50,30 @@ struct WindowOptions: ParsableArguments {
   }
 }
 
+/// What is rounded while a model runs, whatever it says itself.
+struct RoundingOptions: ParsableArguments {
+  @Option(
+    help: """
+      Round the inputs of all blocks' linear layers: int8 … int2, fp8, fp4, mxfp8, mxfp4, nvfp4; \
+      '/asym' or '/g32' behind it.
+      """)
+  var activations: String?
+
+  @Option(help: "Round keys and values of older tokens: int4, int2/v4/g64/r128, int4/token.")
+  var kv: String?
+
+  func apply(to model: OpenedModel) throws -> OpenedModel {
+    let schemes: (ActivationScheme?, KeyValueScheme?)
+    do {
+      schemes = (
+        try activations.map { try ActivationScheme(named: $0) },
+        try kv.map { try KeyValueScheme(named: $0) }
+      )
+    } catch { throw UsageError("\(error)") }
+    return try model.rounding(activations: schemes.0, keyValue: schemes.1)
+  }
+}
+
 /// How records become options to score.
 struct TaskOptions: ParsableArguments {
   @Option(help: "Prompt and options, label 0 first: '{text} It was{ bad| good}'.")

@@ -3,7 +3,7 @@ import Pith
 /// Evaluations as text for people.
 enum EvaluationText {
   static func report(_ report: EvaluationReport) -> String {
-    var lines = ["model: \(summary(report.model))"]
+    var lines = ["model: \(summary(report.model))"] + rounding(report.model)
     if let reference = report.reference { lines.append("reference: \(summary(reference))") }
     lines.append("data: \(report.data.windows.source)")
     lines += report.data.sentences
@@ -38,7 +38,7 @@ enum EvaluationText {
   }
 
   static func task(_ result: TaskResult, model: ModelSummary) -> String {
-    var lines = ["model: \(summary(model))", "data: \(result.source)"]
+    var lines = ["model: \(summary(model))"] + rounding(model) + ["data: \(result.source)"]
     lines += result.sentences
     lines.append("")
     func accuracy(_ name: String, _ value: Proportion) {
@@ -57,6 +57,14 @@ enum EvaluationText {
     accuracy("always the commonest label", result.commonestLabel)
     lines.append("intervals: Wilson, 95 %")
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// What is rounded while the model runs.
+  static func rounding(_ model: ModelSummary) -> [String] {
+    [
+      model.activations.map { "activations: \($0)" },
+      model.keyValueCache.map { "key-value cache: \($0)" },
+    ].compactMap { $0 }
   }
 
   static func summary(_ model: ModelSummary) -> String {

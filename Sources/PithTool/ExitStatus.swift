@@ -64,7 +64,7 @@ enum ExitStatus: Int32 {
   private static func pipelineStatus(of error: PipelineError) -> ExitStatus {
     switch error {
     case .unmatchedSelectors, .strictGroup, .rankTooLarge, .tooManyOutliers, .patternDoesNotFit,
-      .statisticsNeeded,
+      .statisticsNeeded, .search,
       .outputExists, .outputIsModel, .unfinishedRun, .nothingToResume, .changedSinceJournal,
       .workFolderBusy:
       .usage

@@ -31,6 +31,8 @@ struct GenerateCommand: ParsableCommand {
   @Option(help: "A tokenizer.json in place of the model's own.")
   var tokenizer: String?
 
+  @OptionGroup var rounding: RoundingOptions
+
   @Option(help: "Threads. Default: all cores.")
   var workers: Int?
 
@@ -40,7 +42,7 @@ struct GenerateCommand: ParsableCommand {
 
   func run() throws {
     let sampling = try Sampling(temperature: temperature, topP: topP, seed: seed)
-    let opened = try OpenedModel.open(model)
+    let opened = try rounding.apply(to: .open(model))
     let tokenizer = try opened.tokenizer(override: tokenizer)
     var ids = try tokenizer.encode(prompt)
     if bos || ids.isEmpty {

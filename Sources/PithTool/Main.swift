@@ -24,5 +24,6 @@ enum Main {
 
   private static let computing: Set<String> = [
     "compress", "validate", "plan", "evaluate", "generate", "calibrate", "compare",
+    "search",
   ]
 }

@@ -28,6 +28,7 @@ struct PithCommand: ParsableCommand {
       InspectCommand.self, ConvertCommand.self, PlanCommand.self, CompressCommand.self,
       ValidateCommand.self, VerifyCommand.self, DecompressCommand.self, RecipeCommand.self,
       EvaluateCommand.self, CompareCommand.self, CalibrateCommand.self, GenerateCommand.self,
+      SearchCommand.self,
     ])
 }
 

@@ -33,7 +33,9 @@ public enum ChannelScaling {
       result.lowRank[index].a = try scaled(weight.lowRank[index].a, by: scale)
     }
     let tensor = Tensor(dtype: .f32, shape: [scale.count], array: scale)
-    result.site = Site(transforms: (weight.site?.transforms ?? []) + [.scale(tensor)])
+    result.site = Site(
+      transforms: (weight.site?.transforms ?? []) + [.scale(tensor)],
+      activations: weight.site?.activations)
     return result
   }
 

@@ -16,6 +16,8 @@ public struct Recipe: Sendable, Hashable {
   public var strictGroups: Bool
   public var seed: UInt64
   public var calibration: Calibration
+  /// How keys and values are kept while the model runs; nil: exactly.
+  public var keyValueCache: KeyValueOptions?
   /// Applied in order.
   public var stages: [Stage]
   /// Applied in order, the last one wins; see `stages(for:)`.
@@ -28,7 +30,7 @@ public struct Recipe: Sendable, Hashable {
   public init(
     name: String, description: String? = nil, targets: [Selector]? = nil, ignore: [Selector] = [],
     strictGroups: Bool = false, seed: UInt64 = 0, calibration: Calibration = Calibration(),
-    stages: [Stage], overrides: [Override] = []
+    keyValueCache: KeyValueOptions? = nil, stages: [Stage], overrides: [Override] = []
   ) {
     version = Self.currentVersion
     self.name = name
@@ -38,6 +40,7 @@ public struct Recipe: Sendable, Hashable {
     self.strictGroups = strictGroups
     self.seed = seed
     self.calibration = calibration
+    self.keyValueCache = keyValueCache
     self.stages = stages
     self.overrides = overrides
     file = "<recipe>"

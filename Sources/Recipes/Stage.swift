@@ -8,6 +8,7 @@ public enum Stage: Sendable, Hashable {
   case lowRank(LowRankOptions)
   case outliers(OutlierOptions)
   case transform(TransformOptions)
+  case activations(ActivationOptions)
 }
 
 extension Stage {
@@ -23,6 +24,9 @@ extension Stage {
     StageKind(wrap: Stage.lowRank) { if case .lowRank(let options) = $0 { options } else { nil } },
     StageKind(wrap: Stage.quantize) {
       if case .quantize(let options) = $0 { options } else { nil }
+    },
+    StageKind(wrap: Stage.activations) {
+      if case .activations(let options) = $0 { options } else { nil }
     },
   ]
 

@@ -4,7 +4,7 @@ import Synchronization
 import Tensors
 
 extension CompressedWeight {
-  /// y = Ŵ · T(x) for rows of inputs: `inputs` is n × columns, the result n × rows.
+  /// y = Ŵ · Q(T(x)) for rows of inputs: `inputs` is n × columns, the result n × rows.
   public func multiplied(
     by inputs: Matrix<Float>, pool: WorkerPool = .serial
   ) -> Matrix<Float> {
@@ -20,7 +20,7 @@ extension CompressedWeight {
     }
   }
 
-  /// y = Ŵ · T(x); `x` is `count × columns`, `y` is `count × rows`, both row-major; `y` is
+  /// y = Ŵ · Q(T(x)); `x` is `count × columns`, `y` is `count × rows`, both row-major; `y` is
   /// overwritten.
   ///
   /// Tiles of outputs are decoded into scratch of at most 1 MiB a worker and multiplied there; a
@@ -31,21 +31,17 @@ extension CompressedWeight {
     pool: WorkerPool = .serial
   ) {
     guard count > 0, rows > 0 else { return }
-    guard let site, !site.transforms.isEmpty else {
+    guard let preparation = InputPreparation(self) else {
       multiplyTransformed(x, rows: count, into: y, pool: pool)
       return
     }
-    var inputs = Matrix<Float>(rows: count, columns: columns) { target in
-      target.baseAddress?.initialize(from: x, count: count * columns)
-    }
-    site.apply(to: &inputs)
-    inputs.values.withUnsafeBufferPointer { values in
+    preparation.prepared(x, rows: count).values.withUnsafeBufferPointer { values in
       guard let start = values.baseAddress else { return }
       multiplyTransformed(start, rows: count, into: y, pool: pool)
     }
   }
 
-  /// The product with inputs that went through T already, as several readers of one site share.
+  /// The product with inputs that went through Q(T(·)) already, as several readers of one site share.
   public func multiplyTransformed(
     _ x: UnsafePointer<Float>, rows count: Int, into y: UnsafeMutablePointer<Float>,
     pool: WorkerPool = .serial

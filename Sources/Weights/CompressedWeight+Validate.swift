@@ -18,6 +18,11 @@ extension CompressedWeight {
     for (index, transform) in (site?.transforms ?? []).enumerated() {
       try transform.validate(part: "site/\(index)", columns: columns)
     }
+    try site?.activations?.validate()
+    if case .tensor(nil)? = site?.activations?.granularity {
+      throw .activations(
+        scheme: site?.activations?.name ?? "", reason: "its range is missing")
+    }
   }
 }
 

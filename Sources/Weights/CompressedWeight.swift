@@ -2,11 +2,12 @@ import Tensors
 
 /// A weight as a sum of parts, seen through a site's input transforms.
 ///
-///     y = (base ⊙ mask + outliers + Σ s·B·diag(σ)·A) · T(x)
+///     y = (base ⊙ mask + outliers + Σ s·B·diag(σ)·A) · Q(T(x))
 ///
-/// The one representation that every method returns, the writer stores, the forward pass
-/// multiplies by and the zeroth-order trainer perturbs. Every part is `rows × columns` (out × in)
-/// and sees T(x). Payloads are shared `Bytes`: two weights that hold the same object are tied.
+/// Q rounds the inputs where the site says so (`ActivationScheme`), and is nothing otherwise. The one
+/// representation that every method returns, the writer stores, the forward pass multiplies by and
+/// the zeroth-order trainer perturbs. Every part is `rows × columns` (out × in) and sees Q(T(x)),
+/// but columns that are kept as outliers see T(x). Payloads are shared `Bytes`: two weights that hold the same object are tied.
 public struct CompressedWeight: Sendable {
   /// How the checkpoint's tensor becomes out × in, and goes back.
   public let view: WeightView
@@ -120,10 +121,15 @@ public struct LowRankPath: Sendable {
   }
 }
 
-/// What happens to an input before the weights that read it: T(x), applied in order.
+/// What happens to an input before the weights that read it: T(x), applied in order, then rounding.
 public struct Site: Sendable {
   public var transforms: [InputTransform]
-  public init(transforms: [InputTransform]) { self.transforms = transforms }
+  /// How T(x) is rounded; nil: not at all.
+  public var activations: ActivationScheme?
+  public init(transforms: [InputTransform] = [], activations: ActivationScheme? = nil) {
+    self.transforms = transforms
+    self.activations = activations
+  }
 }
 
 /// One step of T, over a row x of `columns` inputs.

@@ -238,7 +238,10 @@ private struct PartReader {
   }
 
   mutating func site() throws(WeightsError) -> Site? {
-    guard let value = attributes[Name.transforms] else { return nil }
+    let activations = try ActivationScheme.reading(attributes)
+    guard let value = attributes[Name.transforms] else {
+      return activations.map { Site(activations: $0) }
+    }
     guard let kinds = value.strings else {
       throw .attribute(part: "", name: Name.transforms, expected: "names", found: "\(value)")
     }
@@ -254,7 +257,7 @@ private struct PartReader {
           found: kind)
       }
     }
-    return Site(transforms: transforms)
+    return Site(transforms: transforms, activations: activations)
   }
 
   private func int(

@@ -32,6 +32,7 @@ extension CompressedWeight {
       parts.append(.init(path: "site/\(index)/\(transform.kind)", tensor: transform.payload))
     }
     if !transforms.isEmpty { attributes[Name.transforms] = .strings(transforms.map(\.kind)) }
+    attributes.merge(site?.activations?.attributes ?? [:]) { own, _ in own }
     return EncodedWeight(attributes: attributes, parts: parts)
   }
 }

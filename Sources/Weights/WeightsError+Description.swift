@@ -42,6 +42,16 @@ extension WeightsError: CustomStringConvertible {
       "'\(part)': element \(index) is \(value); a scale is positive, finite and normal"
     case .decompositionFailed(let reason):
       "the singular value decomposition failed: \(reason)"
+    case .activations(let scheme, let reason):
+      "activations as \(scheme): \(reason)"
+    case .activationText(let text):
+      "'\(text)' names no rounding of activations; expected one of "
+        + (ActivationScheme.Format.allCases.map(\.rawValue) + [
+          "fp8", "fp4", "mxfp4", "mxfp8", "nvfp4",
+        ])
+        .joined(separator: ", ") + ", then '/asym' or a run of inputs such as '/g32' where wanted"
+    case .keyValue(let reason):
+      "key-value cache: \(reason)"
     default: descriptionOfParts
     }
   }

@@ -20,6 +20,11 @@ public enum WeightsError: Error, Hashable, Sendable {
   case packingUnsupported(packing: String, format: String)
   case ruleUnsupported(rule: String, scales: String)
 
+  // Activations, keys and values.
+  case activations(scheme: String, reason: String)
+  case activationText(String)
+  case keyValue(String)
+
   // Numbers.
   case notFinite(row: Int, column: Int)
   case valueNotFinite(part: String, index: Int)

@@ -106,7 +106,12 @@ import Weights
     ("seed", AttributeValue.string("-1")), ("seed", .string("x")),
     ("source_sha256", .string("[]")), ("source_metadata", .string("{\"a\": 1}")),
     ("tensor_names", .string("{}")), ("tensor_names", .string("[1]")),
-    ("companion:tokenizer.json", .int(3)),
+    ("companion:tokenizer.json", .int(3)), ("kv_cache", .int(4)), ("kv_cache", .string("{}")),
+    (
+      "kv_cache",
+      .string(
+        "{\"group\":32,\"key_bits\":1,\"keys\":\"channel\",\"residual\":32,\"value_bits\":4}")
+    ),
   ])
   func anAttributeOfTheWrongKindIsNamed(_ name: String, _ value: AttributeValue) throws {
     try Workshop.with { workshop in

@@ -32,15 +32,16 @@ enum SampleWeights {
   }
 
   static var site: Site {
-    Site(transforms: [
-      .scale(
-        Tensor(
-          dtype: .f32, shape: [columns], array: (0..<columns).map { 0.5 + Float($0 % 7) * 0.25 })),
-      .permutation(
-        Tensor(
-          dtype: .i32, shape: [columns],
-          array: (0..<columns).map { Int32(($0 * 37 + 11) % columns) })),
-    ])
+    Site(
+      transforms: [
+        .scale(
+          Tensor(
+            dtype: .f32, shape: [columns], array: (0..<columns).map { 0.5 + Float($0 % 7) * 0.25 })),
+        .permutation(
+          Tensor(
+            dtype: .i32, shape: [columns],
+            array: (0..<columns).map { Int32(($0 * 37 + 11) % columns) })),
+      ], activations: .nvfp4)
   }
 
   /// Every subset of the parts over several bases, one of them in another layout.

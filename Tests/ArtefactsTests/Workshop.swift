@@ -22,7 +22,9 @@ final class Workshop {
     toolVersion: "0.0.1", configuration: "{\"model_type\": \"llama\"}",
     companions: ["tokenizer.json": "{\"a\": \"é\"}"], recipeName: "w4", recipe: "{}",
     recipeHash: "12", sourceFormat: "HDF5", sourceMetadata: ["k": "v"],
-    sourceHashes: ["a": "00"], calibrationHash: "ff", seed: .max, fingerprint: "none")
+    sourceHashes: ["a": "00"], calibrationHash: "ff",
+    keyValueScheme: KeyValueScheme(keyBits: 2, valueBits: 4, keys: .token, group: 16, residual: 9),
+    seed: .max, fingerprint: "none")
 
   /// A tensor's bytes in a part file, some bytes from its beginning.
   func dataset(

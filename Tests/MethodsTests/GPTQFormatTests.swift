@@ -72,7 +72,8 @@ struct GPTQFormatTests {
     let weight = CompressedWeight.dense(Self.matrix)
     for format in try Self.formats() {
       let swept = try GPTQ.quantize(
-        weight, gram: gram, format: format, options: GPTQOptions(refit: false)).weight
+        weight, gram: gram, format: format, options: GPTQOptions(refit: false)
+      ).weight
       let plain = try Self.nearest(weight, format)
       let left = swept.decodedBase()
       let right = plain.decodedBase()

@@ -60,7 +60,7 @@ struct MalformedTests {
       messages("- 1\n") == [
         """
         r.yaml:1:1: error: the recipe must be a mapping of options (version, name, description, \
-        targets, ignore, strict_groups, seed, calibration, stages, overrides), found a list
+        targets, ignore, strict_groups, seed, calibration, kv_cache, stages, overrides), found a list
         """
       ])
   }

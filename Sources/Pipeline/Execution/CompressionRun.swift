@@ -219,7 +219,8 @@ public enum CompressionRun {
       recipe: plan.recipe.canonicalJSON.text(.canonical),
       recipeHash: plan.recipe.hash, sourceFormat: plan.source.format,
       sourceMetadata: plan.source.metadata.strings, sourceHashes: hashes,
-      calibrationHash: plan.calibration?.hash, seed: plan.recipe.seed,
+      calibrationHash: plan.calibration?.hash,
+      keyValueScheme: plan.recipe.keyValueCache.map { KeyValueScheme($0) }, seed: plan.recipe.seed,
       fingerprint: tool.fingerprint)
   }
 }

@@ -34,6 +34,7 @@ enum StageForecast {
         outliers = count * (4 + rows * type.bytes)
       case .channelScale:
         transform = columns * 4
+      case .activations: break
       }
     }
     return base + mask + outliers + factors + transform
@@ -116,6 +117,7 @@ enum StageForecast {
         seconds += rows * columns * 4 / 1e8
         seconds += (columns + 3 * rows) * columns * columns / 10e9
       case .lowRank: seconds += 16 * rows * columns * min(rows, columns) / 40e9
+      case .activations: break
       case .prune, .outliers, .channelScale: seconds += rows * columns / 2e8
       }
     }

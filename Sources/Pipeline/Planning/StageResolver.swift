@@ -30,6 +30,8 @@ enum StageResolver {
         resolved.append(try outliers(options, view, tensor))
       case .transform(let options):
         resolved.append(.channelScale(alpha: options.alpha))
+      case .activations(let options):
+        resolved.append(try activations(options, tensor, recipe))
       }
     }
     return TensorDecision.Compression(view: view, stages: resolved, notes: notes)
@@ -93,6 +95,30 @@ enum StageResolver {
       }
       return .prune(.keeping(kept, of: of))
     }
+  }
+
+  private static func activations(
+    _ options: ActivationOptions, _ tensor: String, _ recipe: Recipe
+  ) throws(PipelineError) -> ResolvedStage {
+    guard let format = ActivationScheme.Format(rawValue: options.format.rawValue),
+      let scale = ActivationScheme.Scale(rawValue: options.scale.rawValue)
+    else {
+      throw .stage(
+        file: recipe.file, tensor: tensor, reason: "no activations in '\(options.format)'")
+    }
+    let granularity: ActivationScheme.Granularity =
+      switch options.granularity {
+      case .token: .token
+      case .tensor: .tensor(maximum: nil)
+      case .block: .block(options.block ?? 32)
+      }
+    let scheme = ActivationScheme(
+      format: format, granularity: granularity, symmetric: options.symmetric, scale: scale,
+      clip: Float(options.clip))
+    do { try scheme.validate() } catch {
+      throw .stage(file: recipe.file, tensor: tensor, reason: "\(error)")
+    }
+    return .activations(scheme)
   }
 
   private static func outliers(

@@ -56,11 +56,14 @@ public enum ResolvedStage: Sendable, Hashable {
   case lowRank(of: LowRankSubject, rank: Int, factorType: DType)
   case outliers(count: Int, valueType: DType)
   case channelScale(alpha: Double)
+  /// With one range for the whole tensor calibrated: the range comes from the statistics.
+  case activations(ActivationScheme)
 
   /// Whether the stage needs the statistics of the weight's input.
   var isCalibrated: Bool {
     switch self {
     case .gptq, .gptqFormat: true
+    case .activations(let scheme): scheme.granularity == .tensor(maximum: nil)
     default: false
     }
   }
@@ -113,6 +116,7 @@ extension ResolvedStage: CustomStringConvertible {
       (subject == .error ? "+r\(rank)" : "svd r\(rank)") + " \(type.rawValue)"
     case .outliers(let count, let type): "\(count) columns \(type.rawValue)"
     case .channelScale: "scaled"
+    case .activations(let scheme): "inputs \(scheme.name)"
     }
   }
 }

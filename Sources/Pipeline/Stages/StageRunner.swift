@@ -13,7 +13,7 @@ extension TensorDecision.Compression {
     guard source == .f16 || source == .bf16 else { return nil }
     let keepsValues = stages.allSatisfy { stage in
       switch stage {
-      case .prune, .outliers, .lowRank(of: .error, _, _): true
+      case .prune, .outliers, .lowRank(of: .error, _, _), .activations: true
       case .quantize, .format, .gptqFormat, .gptq, .lowRank, .channelScale: false
       }
     }
@@ -75,6 +75,8 @@ enum StageRunner {
       case .channelScale(let alpha):
         let scale = ChannelScaling.scale(of: original, alpha: Float(alpha))
         weight = try ChannelScaling.apply(weight, scale: scale)
+      case .activations(let scheme):
+        weight = try activations(weight, scheme, statistics: statistics, notes: &notes)
       }
     }
     if let type = compression.exactBaseType(for: sourceType), case .dense(let base)? = weight.base {

@@ -22,6 +22,9 @@ extension Recipe: DeclaredBlock {
     .optional(
       "calibration", \.calibration, .calibration,
       "The text that calibrated methods gather their statistics from."),
+    .optional(
+      "kv_cache", \.keyValueCache, .keyValue,
+      "How a run of the model keeps keys and values of older tokens; absent: exactly."),
     .required("stages", \.stages, .stages, "What to do, in this order."),
     .optional(
       "overrides", \.overrides, .overrides,

@@ -1,0 +1,195 @@
+import ArgumentParser
+import Foundation
+import JSONText
+import Pith
+
+struct SearchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "search", abstract: "Find bits for every tensor under a budget; writes a recipe.",
+    discussion: """
+      What each choice of bits and group loses at a layer's output is measured with the \
+      statistics of its inputs, what a layer's loss costs the model by compressing it alone; the \
+      best allocation is exact. The result is a recipe like any other.
+
+        pith search --model model/ --statistics stats.h5 --bits 3.0 --output auto.yaml
+        pith search --model model/ --max-kl 0.05 --output auto.yaml
+        pith compress auto.yaml --model model/ --output small.h5
+      """)
+
+  @OptionGroup var modelOptions: ModelOptions
+
+  @Option(help: "Bits per weight of the compressed tensors, scales counted.")
+  var bits: Double?
+
+  @Option(help: "Size of all tensors as stored, such as 80MiB.")
+  var size: ByteCount?
+
+  @Option(help: "The largest mean KL divergence, in nats, measured on --data.")
+  var maxKl: Double?
+
+  @Option(
+    help: """
+      Statistics of the model's inputs, by 'pith calibrate'. Without them they are gathered from \
+      --data.
+      """)
+  var statistics: String?
+
+  @Option(
+    help: "A text, JSONL, or an HDF5 file with window_ids. Default: the text that ships with Pith.")
+  var data: String?
+
+  @Option(help: "Windows that divergences are measured on.")
+  var sequences = 8
+
+  @Option(help: "Tokens of a window. Default: 128, or the model's positions if fewer.")
+  var length: Int?
+
+  @Option(help: "Fewest bits.")
+  var minBits = 2
+
+  @Option(help: "Most bits.")
+  var maxBits = 8
+
+  @Option(help: "Inputs that share a scale, choices after commas.")
+  var groups = "32,64,128"
+
+  @Option(help: "How the recipe rounds: rtn or gptq.")
+  var method = "rtn"
+
+  @Option(help: "What makes layers comparable: probe or output.")
+  var estimator = "probe"
+
+  @Option(
+    help: "Tensors to compress, a glob; may be repeated. Default: as a recipe without targets.")
+  var target: [String] = []
+
+  @Option(help: "The seed of the windows' places.")
+  var seed: UInt64 = 0
+
+  @Option(help: "A tokenizer.json in place of the model's own.")
+  var tokenizer: String?
+
+  @Option(name: [.short, .long], help: "The recipe to write.")
+  var output: String
+
+  @Flag(help: "Replace an existing output.")
+  var force = false
+
+  @OptionGroup var options: RunOptions
+
+  func run() throws {
+    try OutputCheck.mayWrite(output, force: force, inputs: [modelOptions.model])
+    let search = try searchOptions()
+    let source = try modelOptions.open()
+    let opened = try OpenedModel.open(modelOptions.model, mapped: options.memory == nil)
+    let pool = WorkerPool(workers: options.workerCount)
+    let text = try evaluationData(opened)
+    let window = length ?? min(128, opened.description.maximumPositions)
+    let windows = try text.calibrationSequences(
+      sequences: sequences, length: window, seed: seed, for: opened.description)
+    let printer = ProgressPrinter(quiet: options.json, showsTensors: false)
+    let found = try calibration(opened, text, pool)
+    var run = try BitSearch(
+      source, weights: opened.weights, statistics: found, windows: windows, options: search,
+      pool: pool)
+    let count = run.tensorCount
+    let total = search.estimator == .probe ? 2 * count : count
+    let result = try run.run { done in
+      printer.report(
+        .progress(done: done, total: total, current: done <= count ? "candidates" : "layers alone"))
+    }
+    printer.finish()
+    try FileOutput.write(result.recipe.yaml, to: output)
+    print(options.json ? json(result).text(.pretty) : report(result))
+  }
+
+  private func searchOptions() throws -> SearchOptions {
+    let targets: [SearchOptions.Target] = [
+      bits.map { .bitsPerWeight($0) }, size.map { .bytes($0.bytes) },
+      maxKl.map { .divergence($0) },
+    ].compactMap { $0 }
+    guard targets.count == 1, let first = targets.first else {
+      throw UsageError("give one of --bits, --size and --max-kl")
+    }
+    if let bits, !(bits > 0 && bits < 64) { throw UsageError("--bits takes a number above 0") }
+    if let maxKl, !(maxKl > 0 && maxKl.isFinite) {
+      throw UsageError("--max-kl takes a number above 0")
+    }
+    guard (2...8).contains(minBits), (minBits...8).contains(maxBits) else {
+      throw UsageError("--min-bits and --max-bits take 2 to 8, the smaller first")
+    }
+    let lengths = groups.split(separator: ",").map { Int($0) ?? 0 }
+    guard !lengths.isEmpty, lengths.allSatisfy({ (2...1_048_576).contains($0) }) else {
+      throw UsageError("--groups takes numbers of inputs with commas, such as 32,64,128")
+    }
+    guard let method = QuantizeOptions.Method(rawValue: method), method == .rtn || method == .gptq
+    else { throw UsageError("--method takes rtn or gptq") }
+    guard let estimator = SearchOptions.Estimator(rawValue: estimator) else {
+      throw UsageError("--estimator takes probe or output")
+    }
+    let name = URL(fileURLWithPath: output).deletingPathExtension().lastPathComponent
+    do {
+      return SearchOptions(
+        target: first, bits: minBits...maxBits, groups: lengths, method: method,
+        estimator: estimator,
+        targets: target.isEmpty ? nil : try target.map { try Selector($0) },
+        name: name.isEmpty ? "auto" : name)
+    } catch { throw UsageError("--target: \(error)") }
+  }
+
+  private func evaluationData(_ model: OpenedModel) throws -> EvaluationData {
+    guard let data else {
+      return .stream(
+        try EvaluationData.stream(
+          BuiltInText.contents, BuiltInText.name, model.description.vocabularySize,
+          model.tokenizer(override: tokenizer)))
+    }
+    return try EvaluationData.read(data, vocabularySize: model.description.vocabularySize) {
+      try model.tokenizer(override: tokenizer)
+    }
+  }
+
+  private func calibration(
+    _ model: OpenedModel, _ text: EvaluationData, _ pool: WorkerPool
+  ) throws -> CalibrationStatistics {
+    if let statistics { return try StatisticsFile.read(statistics) }
+    let tokens = try text.calibrationSequences(
+      sequences: nil, length: nil, seed: seed, for: model.description)
+    return try CalibrationRun.run(
+      model.weights, sequences: tokens, provenance: text.source,
+      memoryLimit: options.memory.map { $0.bytes / 2 }, pool: pool
+    ).statistics
+  }
+
+  private func report(_ result: BitSearch.Result) -> String {
+    var lines: [String] = []
+    let counts = Dictionary(grouping: result.tensors) { "\($0.bits) bits, groups of \($0.group)" }
+    for (name, tensors) in counts.sorted(by: { $0.key < $1.key }) {
+      lines.append("\(name): \(tensors.count) tensors")
+    }
+    lines.append(
+      "\(Format.fixed(result.bitsPerWeight, 3)) bits per weight, "
+        + "\(Format.bytes(result.bytes)) of \(Format.bytes(result.storedBytes)) stored")
+    lines.append(
+      "KL(model || compressed), rounded to the nearest, \(result.divergenceTokens) tokens: "
+        + Format.fixed(result.divergence, 5))
+    lines.append("written: \(output)")
+    return lines.joined(separator: "\n")
+  }
+
+  private func json(_ result: BitSearch.Result) -> JSONValue {
+    [
+      "recipe": .init(output), "bits_per_weight": .init(result.bitsPerWeight),
+      "bytes": .init(result.bytes), "stored_bytes": .init(result.storedBytes),
+      "predicted_loss": .init(result.predictedLoss), "kl_mean": .init(result.divergence),
+      "kl_tokens": .init(result.divergenceTokens),
+      "tensors": .array(
+        result.tensors.map {
+          [
+            "name": .init($0.name), "bits": .init($0.bits), "group": .init($0.group),
+            "bytes": .init($0.bytes), "relative_error": .init($0.error), "loss": .init($0.loss),
+          ]
+        }),
+    ]
+  }
+}

@@ -1,0 +1,108 @@
+import Foundation
+import JSONText
+import TestSupport
+import Testing
+
+/// Rounded activations and caches, from recipe to figures.
+@Suite struct ActivationTests {
+  private static let text = SharedFiles.fixture("text/heldout_publicdomain.txt")
+  private static let model = SharedFiles.fixture("nanollama")
+
+  private static func evaluate(_ model: String, _ more: [String] = []) throws -> JSONValue {
+    let run = try Program.run(
+      [
+        "evaluate", "--model", model, "--data", text, "--reference", Self.model, "--sequences",
+        "8", "--json",
+      ] + more)
+    #expect(run.status == 0, "\(run.error)")
+    return try JSONParser.parse(run.output)
+  }
+
+  private static func divergence(_ report: JSONValue) -> Double {
+    report["divergence"]?["kl_mean"]?["value"]?.double ?? .nan
+  }
+
+  private static func compressed(
+    _ recipe: String, in folder: String, _ more: [String] = []
+  ) throws -> String {
+    let output = folder + "/\(recipe.split(separator: "/").last ?? "out").h5"
+    let run = try Program.run(
+      ["compress", recipe, "--model", model, "--output", output] + more)
+    #expect(run.status == 0, "\(run.error)")
+    return output
+  }
+
+  @Test func recipesSayWhatEveryRunRounds() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      var losses: [String: Double] = [:]
+      for (name, activations, cache) in [
+        ("w8a8", "int8/token (14 of 14 linear layers)", nil),
+        ("w4a8", "int8/token (14 of 14 linear layers)", nil),
+        ("w4a4", "nvfp4 (14 of 14 linear layers)", nil),
+        ("kv4", nil, "4 bits, keys per channel, groups of 32, 32 exact"),
+      ] as [(String, String?, String?)] {
+        let output = try Self.compressed(CompressTests.recipe(name), in: folder)
+        let report = try Self.evaluate(output)
+        #expect(report["model"]?["activations"]?.string == activations)
+        #expect(report["model"]?["kv_cache"]?.string == cache)
+        losses[name] = Self.divergence(report)
+        #expect(try Program.run(["verify", output]).status == 0)
+        let checked = try Program.run([
+          "validate", output, "--against", Self.model, "--json", "-",
+        ])
+        #expect(activations == nil || checked.output.contains("inputs "), "\(checked.output)")
+      }
+      #expect((losses["w8a8"] ?? 1) < 0.01 && (losses["kv4"] ?? 1) < 0.02)
+      #expect((losses["w4a4"] ?? 0) > 1.2 * (losses["w4a8"] ?? 1))
+      let text = try Program.run([
+        "generate", "--model", folder + "/kv4.yaml.h5", "--prompt", "The", "--tokens", "48",
+      ])
+      #expect(text.status == 0 && text.output.count > 40, "\(text.error)")
+    }
+  }
+
+  @Test func optionsStandInPlaceOfWhatTheModelSays() throws {
+    let int8 = try Self.evaluate(Self.model, ["--activations", "int8"])
+    #expect(int8["model"]?["activations"]?.string == "int8/token (14 of 14 linear layers)")
+    let int4 = try Self.evaluate(Self.model, ["--activations", "int4"])
+    #expect(Self.divergence(int8) > 0 && Self.divergence(int8) < 0.002)
+    #expect(Self.divergence(int4) > 30 * Self.divergence(int8))
+    let channel = try Self.divergence(Self.evaluate(Self.model, ["--kv", "int2"]))
+    let coarse = try Self.divergence(Self.evaluate(Self.model, ["--kv", "int2/token"]))
+    #expect(channel > 0 && channel != coarse)
+    for wrong in [["--activations", "int9"], ["--kv", "int1"]] {
+      let run = try Program.run(
+        ["evaluate", "--model", Self.model, "--data", Self.text] + wrong)
+      #expect(run.status == 2 && run.error.contains("expected") || run.error.contains("2 to 8"))
+    }
+  }
+
+  @Test func oneRangeForATensorNeedsStatistics() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let recipe = folder + "/static.yaml"
+      try """
+      version: 1
+      name: static
+      stages:
+        - quantize: {method: rtn, bits: 8, group: channel}
+        - activations: {format: int8, granularity: tensor}
+      """.write(toFile: recipe, atomically: true, encoding: .utf8)
+      let refused = try Program.run([
+        "compress", recipe, "--model", Self.model, "--output", folder + "/out.h5",
+      ])
+      #expect(refused.status == 2 && refused.error.contains("pith calibrate"), "\(refused.error)")
+      let statistics = folder + "/statistics.h5"
+      let calibrate = try Program.run([
+        "calibrate", "--model", Self.model, "--output", statistics, "--sequences", "16",
+        "--length", "64",
+      ])
+      #expect(calibrate.status == 0, "\(calibrate.error)")
+      let output = try Self.compressed(recipe, in: folder, ["--statistics", statistics])
+      let loss = try Self.divergence(Self.evaluate(output))
+      // Coarser than a range per token, and still 8 bits.
+      let token = try Self.divergence(
+        Self.evaluate(Self.compressed(CompressTests.recipe("w8a8"), in: folder)))
+      #expect(loss > token && loss < 0.05)
+    }
+  }
+}

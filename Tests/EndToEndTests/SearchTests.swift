@@ -1,0 +1,97 @@
+import Foundation
+import JSONText
+import TestSupport
+import Testing
+
+/// Bits found under a budget, from a model to figures.
+@Suite struct SearchTests {
+  private static let model = SharedFiles.fixture("nanollama")
+  private static let text = SharedFiles.fixture("text/heldout_publicdomain.txt")
+
+  private static func search(_ output: String, _ more: [String]) throws -> JSONValue {
+    let run = try Program.run(
+      ["search", "--model", model, "--output", output, "--json", "--sequences", "8"] + more)
+    #expect(run.status == 0, "\(run.error)")
+    return try JSONParser.parse(run.output)
+  }
+
+  /// Bits per weight and divergence of a recipe on a text that the search did not see.
+  private static func result(
+    _ recipe: String, in folder: String
+  ) throws -> (bits: Double, loss: Double) {
+    let output = folder + "/out-\(UUID().uuidString).h5"
+    let compress = try Program.run([
+      "compress", recipe, "--model", model, "--output", output, "--json",
+    ])
+    #expect(compress.status == 0, "\(compress.error)")
+    let evaluate = try Program.run([
+      "evaluate", "--model", output, "--data", text, "--reference", model, "--sequences", "24",
+      "--json",
+    ])
+    let report = try JSONParser.parse(evaluate.output)
+    return (
+      report["model"]?["compressed_bits_per_weight"]?.double ?? 0,
+      report["divergence"]?["kl_mean"]?["value"]?.double ?? .nan
+    )
+  }
+
+  private static func uniform(_ bits: Int, group: Int, in folder: String) throws -> String {
+    let path = folder + "/uniform-\(bits)-\(group).yaml"
+    try """
+    version: 1
+    name: uniform
+    stages:
+      - quantize: {method: rtn, bits: \(bits), group: \(group), symmetric: false}
+    """.write(toFile: path, atomically: true, encoding: .utf8)
+    return path
+  }
+
+  /// (1) The budget is kept, half a percent of it unused at most; (2) the result is better than the
+  /// same bits everywhere, at no more bytes.
+  @Test(arguments: [2, 3]) func betterThanTheSameBitsEverywhere(_ bits: Int) throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let uniform = try Self.result(Self.uniform(bits, group: 32, in: folder), in: folder)
+      let recipe = folder + "/auto.yaml"
+      let found = try Self.search(recipe, ["--bits", "\(uniform.bits)"])
+      let used = found["bits_per_weight"]?.double ?? 0
+      #expect(used <= uniform.bits && used >= 0.995 * uniform.bits)
+      let searched = try Self.result(recipe, in: folder)
+      #expect(abs(searched.bits - used) < 1e-9)
+      #expect(searched.loss < 0.85 * uniform.loss, "\(searched.loss) and \(uniform.loss)")
+      #expect(try Program.run(["recipe", "check", recipe]).status == 0)
+    }
+  }
+
+  @Test func sizesAndDivergencesAreKept() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let bytes = 1_090_000
+      let sized = try Self.search(folder + "/size.yaml", ["--size", "\(bytes)"])
+      let stored = sized["stored_bytes"]?.int ?? 0
+      #expect(stored <= bytes && Double(stored) >= 0.995 * Double(bytes))
+      let bounded = try Self.search(folder + "/kl.yaml", ["--max-kl", "0.05"])
+      let divergence = bounded["kl_mean"]?.double ?? .nan
+      #expect(divergence <= 0.05 && divergence > 0.025, "\(divergence)")
+      // Workers change nothing.
+      let recipes = try ["1", "2"].map { workers -> String in
+        let path = folder + "/workers.yaml"
+        _ = try Self.search(path, ["--bits", "3", "--workers", workers, "--force"])
+        return try String(contentsOfFile: path, encoding: .utf8)
+      }
+      #expect(recipes[0] == recipes[1])
+    }
+  }
+
+  @Test func whatCannotBeSearchedIsSaid() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      for (options, text) in [
+        ([], "one of --bits"), (["--bits", "3", "--size", "1MiB"], "one of --bits"),
+        (["--bits", "1"], "fewest bits"), (["--size", "1KiB"], "stay dense"),
+        (["--max-kl", "1e-12"], "already"), (["--bits", "3", "--groups", "x"], "--groups"),
+      ] {
+        let run = try Program.run(
+          ["search", "--model", Self.model, "--output", folder + "/a.yaml"] + options)
+        #expect(run.status == 2 && run.error.contains(text), "\(options): \(run.error)")
+      }
+    }
+  }
+}
