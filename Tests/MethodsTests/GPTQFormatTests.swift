@@ -22,8 +22,8 @@ struct GPTQFormatTests {
       try table(.minifloat(.e2m1), .e8m0), try table(.minifloat(.e2m1), .e4m3, group: 16),
       try table(.normalFloat4, .dynamic8), try table(.minifloat(.e2m1), .ratio),
       try table(.ternary), try table(.power(bits: 4, exponent: 0.75)),
-      .blocks(.q4_0), .blocks(.q4_1), .blocks(.q2_k), .blocks(.q3_k), .blocks(.q4_k),
-      .blocks(.q6_k),
+      .blocks(.q40), .blocks(.q41), .blocks(.q2K), .blocks(.q3K), .blocks(.q4K),
+      .blocks(.q6K),
     ]
   }
 

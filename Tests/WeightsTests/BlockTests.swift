@@ -94,7 +94,7 @@ struct BlockTests {
   @Test("more bits, smaller errors; zeros stay zeros; extremes stay finite")
   func errors() throws {
     let weight = Sample.matrix(16, 512, seed: 6, scale: 0.02)
-    let errors = try [BlockFormat.q2_k, .q3_k, .q4_k, .q5_k, .q6_k, .q8_0].map {
+    let errors = try [BlockFormat.q2K, .q3K, .q4K, .q5K, .q6K, .q80].map {
       Sample.error(weight, Base.blocks(try BlockBase.roundToNearest(weight, format: $0)).decoded())
     }
     #expect(errors == errors.sorted(by: >) && errors[2] < 0.09 && errors[5] < 0.006)
@@ -148,9 +148,9 @@ struct BlockTests {
       // An infinite f16 where the scale lies.
       let place: Int =
         switch format {
-        case .q2_k: 80
-        case .q3_k: 108
-        case .q6_k: 208
+        case .q2K: 80
+        case .q3K: 108
+        case .q6K: 208
         default: 0
         }
       let found = error {
@@ -167,12 +167,12 @@ struct BlockTests {
 
   @Test("widths that blocks do not divide get a smaller block, or none")
   func fallback() {
-    #expect(BlockFormat.q4_k.resolve(columns: 512)?.format == .q4_k)
-    #expect(BlockFormat.q4_k.resolve(columns: 512)?.note == nil)
-    #expect(BlockFormat.q4_k.resolve(columns: 576)?.format == .q5_0)
-    #expect(BlockFormat.q6_k.resolve(columns: 64)?.format == .q8_0)
-    #expect(BlockFormat.q2_k.resolve(columns: 64)?.note?.contains("256") == true)
-    #expect(BlockFormat.q4_0.resolve(columns: 33) == nil)
+    #expect(BlockFormat.q4K.resolve(columns: 512)?.format == .q4K)
+    #expect(BlockFormat.q4K.resolve(columns: 512)?.note == nil)
+    #expect(BlockFormat.q4K.resolve(columns: 576)?.format == .q50)
+    #expect(BlockFormat.q6K.resolve(columns: 64)?.format == .q80)
+    #expect(BlockFormat.q2K.resolve(columns: 64)?.note?.contains("256") == true)
+    #expect(BlockFormat.q40.resolve(columns: 33) == nil)
   }
 
   @Test("grids of a column: the nearest value, and the base that the codes make")

@@ -23,8 +23,16 @@ extension QuantizeOptions {
     case mxint8
     case nvfp4
     // ggml's blocks.
-    case q4_0, q4_1, q5_0, q5_1, q8_0
-    case q2_k, q3_k, q4_k, q5_k, q6_k
+    case q40 = "q4_0"
+    case q41 = "q4_1"
+    case q50 = "q5_0"
+    case q51 = "q5_1"
+    case q80 = "q8_0"
+    case q2K = "q2_k"
+    case q3K = "q3_k"
+    case q4K = "q4_k"
+    case q5K = "q5_k"
+    case q6K = "q6_k"
   }
 
   /// How scales are stored.
@@ -72,7 +80,7 @@ extension QuantizeOptions.Format {
   /// Whether the format is one of ggml's, which choose their scales in their own way.
   public var isGGML: Bool {
     switch self {
-    case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .q2_k, .q3_k, .q4_k, .q5_k, .q6_k: true
+    case .q40, .q41, .q50, .q51, .q80, .q2K, .q3K, .q4K, .q5K, .q6K: true
     default: false
     }
   }
@@ -83,8 +91,8 @@ extension QuantizeOptions.Format {
     case .nvfp4: .inputs(16)
     case .mxfp4, .mxfp6E3M2, .mxfp6E2M3, .mxfp8E4M3, .mxfp8E5M2, .mxint8: .inputs(32)
     case .nf4, .fp4: .inputs(64)
-    case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0: .inputs(32)
-    case .q2_k, .q3_k, .q4_k, .q5_k, .q6_k: .inputs(256)
+    case .q40, .q41, .q50, .q51, .q80: .inputs(32)
+    case .q2K, .q3K, .q4K, .q5K, .q6K: .inputs(256)
     case .e4m3, .e5m2, .e3m4: .channel
     default: .inputs(128)
     }

@@ -7,8 +7,16 @@ import Tensors
 /// minimum) under one f16 each for the block. The older ones hold 32 values under one f16, some
 /// with a smallest value in f16.
 public enum BlockFormat: String, Sendable, Hashable, CaseIterable {
-  case q4_0, q4_1, q5_0, q5_1, q8_0
-  case q2_k, q3_k, q4_k, q5_k, q6_k
+  case q40 = "q4_0"
+  case q41 = "q4_1"
+  case q50 = "q5_0"
+  case q51 = "q5_1"
+  case q80 = "q8_0"
+  case q2K = "q2_k"
+  case q3K = "q3_k"
+  case q4K = "q4_k"
+  case q5K = "q5_k"
+  case q6K = "q6_k"
 
   /// The kernels' number, ggml's order of names aside.
   var kernelType: Int32 { Int32(Self.allCases.firstIndex(of: self) ?? 0) }
@@ -29,16 +37,18 @@ public enum BlockFormat: String, Sendable, Hashable, CaseIterable {
   /// Bytes of a weight; `columns` is a multiple of `length`.
   public func storedBytes(rows: Int, columns: Int) -> Int { rows * (columns / length) * bytes }
 
-  /// The format for a width: itself where its blocks fit, else one of blocks of 32 with at least
-  /// as many bits, nil when neither fits. A note says what was changed and why.
+  /// The format for a width.
+  ///
+  /// Itself where its blocks fit, else one of blocks of 32 with at least as many bits, nil when
+  /// neither fits. A note says what was changed and why.
   public func resolve(columns: Int) -> (format: BlockFormat, note: String?)? {
     if columns > 0, columns % length == 0 { return (self, nil) }
     let smaller: BlockFormat =
       switch self {
-      case .q2_k, .q3_k: .q4_0
-      case .q4_k: .q5_0
-      case .q5_k: .q5_1
-      case .q6_k: .q8_0
+      case .q2K, .q3K: .q40
+      case .q4K: .q50
+      case .q5K: .q51
+      case .q6K: .q80
       default: self
       }
     guard columns > 0, columns % smaller.length == 0 else { return nil }
