@@ -50,8 +50,8 @@ struct SearchCommand: ParsableCommand {
   @Option(help: "Most bits.")
   var maxBits = 8
 
-  @Option(help: "Inputs that share a scale, choices after commas.")
-  var groups = "32,64,128"
+  @Option(help: "Inputs that share a scale, or 'channel'; choices with commas.")
+  var groups = "32,64,128,channel"
 
   @Option(help: "How the recipe rounds: rtn or gptq.")
   var method = "rtn"
@@ -118,10 +118,14 @@ struct SearchCommand: ParsableCommand {
     guard (2...8).contains(minBits), (minBits...8).contains(maxBits) else {
       throw UsageError("--min-bits and --max-bits take 2 to 8, the smaller first")
     }
-    let lengths = groups.split(separator: ",").map { Int($0) ?? 0 }
-    guard !lengths.isEmpty, lengths.allSatisfy({ (2...1_048_576).contains($0) }) else {
-      throw UsageError("--groups takes numbers of inputs with commas, such as 32,64,128")
+    let choices = try groups.split(separator: ",").map { word throws(UsageError) in
+      if word == "channel" { return QuantizeOptions.Group.channel }
+      guard let length = Int(word), (2...1_048_576).contains(length) else {
+        throw UsageError("--groups takes numbers of inputs and 'channel', such as 32,64,channel")
+      }
+      return .inputs(length)
     }
+    guard !choices.isEmpty else { throw UsageError("--groups names no group") }
     guard let method = QuantizeOptions.Method(rawValue: method), method == .rtn || method == .gptq
     else { throw UsageError("--method takes rtn or gptq") }
     guard let estimator = SearchOptions.Estimator(rawValue: estimator) else {
@@ -130,7 +134,7 @@ struct SearchCommand: ParsableCommand {
     let name = URL(fileURLWithPath: output).deletingPathExtension().lastPathComponent
     do {
       return SearchOptions(
-        target: first, bits: minBits...maxBits, groups: lengths, method: method,
+        target: first, bits: minBits...maxBits, groups: choices, method: method,
         estimator: estimator,
         targets: target.isEmpty ? nil : try target.map { try Selector($0) },
         name: name.isEmpty ? "auto" : name)
@@ -163,7 +167,7 @@ struct SearchCommand: ParsableCommand {
 
   private func report(_ result: BitSearch.Result) -> String {
     var lines: [String] = []
-    let counts = Dictionary(grouping: result.tensors) { "\($0.bits) bits, groups of \($0.group)" }
+    let counts = Dictionary(grouping: result.tensors) { "\($0.bits) bits, \($0.group.phrase)" }
     for (name, tensors) in counts.sorted(by: { $0.key < $1.key }) {
       lines.append("\(name): \(tensors.count) tensors")
     }
@@ -186,10 +190,21 @@ struct SearchCommand: ParsableCommand {
       "tensors": .array(
         result.tensors.map {
           [
-            "name": .init($0.name), "bits": .init($0.bits), "group": .init($0.group),
+            "name": .init($0.name), "bits": .init($0.bits), "group": .init($0.group.phrase),
             "bytes": .init($0.bytes), "relative_error": .init($0.error), "loss": .init($0.loss),
           ]
         }),
     ]
+  }
+}
+
+extension QuantizeOptions.Group {
+  /// The group in a report.
+  fileprivate var phrase: String {
+    switch self {
+    case .tensor: "a scale a tensor"
+    case .channel: "a scale a channel"
+    case .inputs(let length): "groups of \(length)"
+    }
   }
 }

@@ -40,7 +40,7 @@ public struct BitSearch {
     public struct Tensor: Sendable, Hashable {
       public var name: String
       public var bits: Int
-      public var group: Int
+      public var group: QuantizeOptions.Group
       public var bytes: Int
       public var error: Double
       public var loss: Double
@@ -207,10 +207,18 @@ public struct BitSearch {
   private func recipe(_ tensors: [Result.Tensor], bits: Double) -> Recipe {
     struct Key: Hashable {
       let bits: Int
-      let group: Int
+      let group: QuantizeOptions.Group
+      /// Coarse groups first, so that the file's order does not depend on hashing.
+      var order: (Int, Int) {
+        switch group {
+        case .tensor: (bits, 0)
+        case .channel: (bits, 1)
+        case .inputs(let length): (bits, 2 + (1 << 32) / max(1, length))
+        }
+      }
     }
     let groups = Dictionary(grouping: tensors) { Key(bits: $0.bits, group: $0.group) }
-    let keys = groups.keys.sorted { ($0.bits, $0.group) < ($1.bits, $1.group) }
+    let keys = groups.keys.sorted { $0.order < $1.order }
     let common =
       keys.max { (groups[$0]?.count ?? 0) < (groups[$1]?.count ?? 0) }
       ?? Key(bits: options.bits.lowerBound, group: options.groups[0])

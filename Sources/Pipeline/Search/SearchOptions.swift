@@ -21,10 +21,14 @@ public struct SearchOptions: Sendable, Hashable {
     case probe
   }
 
+  public static let defaultGroups: [QuantizeOptions.Group] = [
+    .inputs(32), .inputs(64), .inputs(128), .channel,
+  ]
+
   public var target: Target
   public var bits: ClosedRange<Int>
-  /// Inputs that share a scale.
-  public var groups: [Int]
+  /// How far a scale reaches.
+  public var groups: [QuantizeOptions.Group]
   public var symmetric: Bool
   /// How the result's recipe rounds; candidates are measured rounded to the nearest.
   public var method: QuantizeOptions.Method
@@ -35,7 +39,7 @@ public struct SearchOptions: Sendable, Hashable {
   public var name: String
 
   public init(
-    target: Target, bits: ClosedRange<Int> = 2...8, groups: [Int] = [32, 64, 128],
+    target: Target, bits: ClosedRange<Int> = 2...8, groups: [QuantizeOptions.Group] = defaultGroups,
     symmetric: Bool = false, method: QuantizeOptions.Method = .rtn, estimator: Estimator = .probe,
     targets: [Selector]? = nil, ignore: [Selector] = [], name: String = "auto"
   ) {
@@ -51,7 +55,7 @@ public struct SearchOptions: Sendable, Hashable {
   }
 
   /// The stage of one candidate.
-  func stage(bits: Int, group: Int) -> QuantizeOptions {
-    QuantizeOptions(method: .rtn, bits: bits, group: .inputs(group), symmetric: symmetric)
+  func stage(bits: Int, group: QuantizeOptions.Group) -> QuantizeOptions {
+    QuantizeOptions(method: .rtn, bits: bits, group: group, symmetric: symmetric)
   }
 }

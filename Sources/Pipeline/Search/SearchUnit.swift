@@ -12,7 +12,7 @@ struct SearchUnit: Sendable {
   /// One way: bits and group as a recipe says them, the scheme as it fits the tensor.
   struct Candidate: Sendable {
     let bits: Int
-    let group: Int
+    let group: QuantizeOptions.Group
     let scheme: IntegerScheme
     let bytes: Int
     /// tr(ΔHΔᵀ)/tr(WHWᵀ), or ‖Δ‖²/‖W‖² where there are no statistics of the input.
