@@ -17,7 +17,7 @@ enum StageForecast {
     var transform = 0
     for stage in compression.stages {
       switch stage {
-      case .quantize(let scheme), .gptq(let scheme, _):
+      case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme):
         base = quantizedBytes(rows: rows, columns: columns, scheme)
       case .format(let format), .gptqFormat(let format, _):
         base = format.storedBytes(rows: rows, columns: columns)
@@ -104,7 +104,7 @@ enum StageForecast {
     let columns = Double(compression.view.columns)
     for stage in compression.stages {
       switch stage {
-      case .quantize(let scheme), .gptq(let scheme, _):
+      case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme):
         let candidates: Double =
           if case .meanSquare(let steps, _) = scheme.clip { Double(steps) / 2 } else { 1 }
         seconds += rows * columns * 4 / 1.2e9 * candidates

@@ -14,7 +14,7 @@ extension TensorDecision.Compression {
     let keepsValues = stages.allSatisfy { stage in
       switch stage {
       case .prune, .outliers, .lowRank(of: .error, _, _), .activations: true
-      case .quantize, .format, .gptqFormat, .gptq, .lowRank, .channelScale: false
+      case .quantize, .format, .gptqFormat, .gptq, .refitted, .lowRank, .channelScale: false
       }
     }
     return keepsValues ? source : nil
@@ -62,6 +62,8 @@ enum StageRunner {
       case .gptq(let scheme, let options):
         weight = try gptq(
           weight, scheme, options, statistics: statistics, pool: pool, notes: &notes)
+      case .refitted(let scheme):
+        weight = try refitted(weight, scheme, statistics: statistics, pool: pool)
       case .prune(.fraction(let fraction)):
         weight = try MagnitudePruning.prune(weight, sparsity: fraction)
       case .prune(.keeping(let kept, let of)):

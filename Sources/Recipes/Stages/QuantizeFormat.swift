@@ -121,6 +121,7 @@ extension QuantizeOptions {
       return nil
     }
     let name = format.rawValue
+    if refit == true { return "'refit' is for 'bits'; leave it out with a format" }
     if !symmetric { return "'symmetric: false' is for 'bits'; '\(name)' has no zero points" }
     if format.isBlock {
       if group != format.group { return "'\(name)' has its own groups; leave 'group' out" }
