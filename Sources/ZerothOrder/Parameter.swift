@@ -95,7 +95,8 @@ extension CompressedWeight {
     case .table(let table)?:
       if table.grid.scaleFormat.isContinuous { result.append(.scales) }
     case .dense?: result.append(.dense)
-    case nil: break
+    // ggml's blocks hold integers under f16 numbers.
+    case .blocks?, nil: break
     }
     if let outliers, outliers.count > 0 { result.append(.outliers) }
     for (index, path) in lowRank.enumerated() {
