@@ -14,6 +14,7 @@ extension CompressedWeight {
       case .integer(let grid, _, _, _): parts.append(grid.typeName)
       }
     case .table(let table)?: parts.append(table.grid.description)
+    case .blocks(let blocks)?: parts.append(blocks.format.rawValue)
     case nil: break
     }
     if let pattern = pattern {

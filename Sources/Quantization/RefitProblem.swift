@@ -4,24 +4,60 @@ import Weights
 
 /// The least-squares problems of all rows of one weight.
 struct RefitProblem: Sendable {
-  let base: IntegerBase
-  let mask: Mask?
   let target: Matrix<Float>
   /// H over its mean diagonal.
   let gram: Matrix<Float>
   let decoded: Matrix<Float>
-  private let zeros: [UInt8]
+  /// Inputs that share a scale.
+  private let length: Int
+  private let isPerTensor: Bool
+  private let scales: Tensor
+  private let old: [Float]
+  /// What a code stands for before its scale, ⊙ mask, of some rows.
+  private let steps: @Sendable (Range<Int>) -> [Float]
+  private let rounding: @Sendable (Float) -> Float
 
   init(
     base: IntegerBase, mask: Mask?, target: Matrix<Float>, gram: Matrix<Float>,
     decoded: Matrix<Float>
   ) {
-    self.base = base
-    self.mask = mask
     self.target = target
     self.gram = gram
     self.decoded = decoded
-    zeros = base.zeroPoints()
+    length = base.grid.reach(columns: base.columns)
+    isPerTensor = base.grid.granularity == .tensor
+    scales = base.scales
+    old = base.scales.floats()
+    let zeros = base.zeroPoints()
+    steps = { Self.codeSteps(base, zeros: zeros, mask: mask, rows: $0) }
+    let grid = base.grid
+    rounding = { grid.stored(scale: $0) }
+  }
+
+  /// As above, of a table format whose scales are stored one by one.
+  init(
+    base: TableBase, rounding: @escaping @Sendable (Float) -> Float, mask: Mask?,
+    target: Matrix<Float>, gram: Matrix<Float>, decoded: Matrix<Float>
+  ) {
+    self.target = target
+    self.gram = gram
+    self.decoded = decoded
+    self.rounding = rounding
+    length = max(base.grid.groupLength(columns: base.columns), 1)
+    isPerTensor = base.grid.granularity == .tensor
+    scales = base.scales
+    old = base.scaleValues()
+    steps = { rows in
+      var result: [Float] = []
+      result.reserveCapacity(rows.count * base.columns)
+      for row in rows {
+        for (column, code) in base.unpackedCodes(row: row).enumerated() {
+          let isKept = mask?.isKept(row, column) ?? true
+          result.append(isKept ? base.table.value(of: code) : 0)
+        }
+      }
+      return result
+    }
   }
 
   struct Outcome: Sendable {
@@ -35,20 +71,19 @@ struct RefitProblem: Sendable {
   static let tileRows = 128
 
   func solve(pool: WorkerPool) -> Outcome {
-    let rows = base.rows
+    let rows = target.rows
     let tiles = (rows + Self.tileRows - 1) / Self.tileRows
     let systems =
       (try? pool.map(tiles) { tile -> [ScaleSystem] in
         self.systems(rows: tile * Self.tileRows..<min((tile + 1) * Self.tileRows, rows))
       }) ?? []
-    let old = base.scales.floats()
     var outcome = Outcome(scales: [], change: 0, rowsImproved: 0)
     var all = systems.flatMap { $0 }
-    if base.grid.granularity == .tensor { all = [ScaleSystem(summing: all)] }
-    let width = base.scales.shape.rowElementCount
+    if isPerTensor { all = [ScaleSystem(summing: all)] }
+    let width = scales.shape.rowElementCount
     for (row, system) in all.enumerated() {
       let solved = system.solved(
-        from: Array(old[row * width..<(row + 1) * width]), grid: base.grid)
+        from: Array(old[row * width..<(row + 1) * width]), rounding: rounding)
       outcome.scales += solved.scales
       outcome.change += solved.change
       if solved.change < 0 { outcome.rowsImproved += 1 }
@@ -58,10 +93,9 @@ struct RefitProblem: Sendable {
 
   /// A and b of some rows.
   private func systems(rows: Range<Int>) -> [ScaleSystem] {
-    let (count, columns) = (rows.count, base.columns)
-    let length = base.grid.reach(columns: columns)
+    let (count, columns) = (rows.count, target.columns)
     let groups = columns / length
-    let steps = codeSteps(rows: rows)
+    let steps = self.steps(rows)
     let start = rows.lowerBound * columns
     var differences = [Float](repeating: 0, count: count * columns)
     for index in differences.indices {
@@ -102,7 +136,9 @@ struct RefitProblem: Sendable {
   }
 
   /// (code − zero) ⊙ mask of some rows.
-  private func codeSteps(rows: Range<Int>) -> [Float] {
+  private static func codeSteps(
+    _ base: IntegerBase, zeros: [UInt8], mask: Mask?, rows: Range<Int>
+  ) -> [Float] {
     let columns = base.columns
     let length = base.grid.reach(columns: columns)
     let width = base.scales.shape.rowElementCount
@@ -159,12 +195,14 @@ struct ScaleSystem: Sendable {
 
   /// The best stored scales that were found, and what they change the error by; no change at all
   /// where nothing better was found.
-  func solved(from old: [Float], grid: IntegerGrid) -> (scales: [Float], change: Double) {
+  func solved(
+    from old: [Float], rounding: (Float) -> Float
+  ) -> (scales: [Float], change: Double) {
     func stored(_ scale: Double, else other: Float) -> Float {
       guard scale.isFinite, scale > 0, scale < Double(Float.greatestFiniteMagnitude) else {
         return other
       }
-      return grid.stored(scale: Float(scale))
+      return rounding(Float(scale))
     }
     var scales = old
     var change = [Double](repeating: 0, count: groups)

@@ -20,6 +20,17 @@ public enum RoundToNearest {
     return result
   }
 
+  /// As above, as blocks of ggml.
+  public static func quantize(
+    _ weight: CompressedWeight, blocks format: BlockFormat, pool: WorkerPool = .serial
+  ) throws(WeightsError) -> CompressedWeight {
+    guard let base = weight.base else { throw .baseMissing(operation: "quantize") }
+    var result = weight
+    result.base = .blocks(
+      try BlockBase.roundToNearest(base.decoded(), format: format, mask: weight.mask, pool: pool))
+    return result
+  }
+
   /// As above, onto a table format.
   public static func quantize(
     _ weight: CompressedWeight, scheme: TableScheme, pool: WorkerPool = .serial

@@ -33,6 +33,7 @@ extension Base {
     case .integer(let integer): integer.rows
     case .sparse(let sparse): sparse.rows
     case .table(let table): table.rows
+    case .blocks(let blocks): blocks.rows
     }
   }
 
@@ -42,6 +43,7 @@ extension Base {
     case .integer(let integer): integer.columns
     case .sparse(let sparse): sparse.columns
     case .table(let table): table.columns
+    case .blocks(let blocks): blocks.columns
     }
   }
 
@@ -62,6 +64,7 @@ extension Base {
     case .integer(let integer): integer.decode(rows: range, into: target)
     case .sparse(let sparse): sparse.decode(rows: range, into: target)
     case .table(let table): table.decode(rows: range, into: target)
+    case .blocks(let blocks): blocks.decode(rows: range, into: target)
     }
   }
 
@@ -81,6 +84,7 @@ extension Base {
       [integer.codes, integer.scales] + (integer.zeros.map { [$0] } ?? [])
     case .sparse(let sparse): sparse.payloads
     case .table(let table): table.payloads
+    case .blocks(let blocks): [blocks.blocks]
     }
   }
 

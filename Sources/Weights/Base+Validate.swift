@@ -15,6 +15,7 @@ extension Base {
     case .sparse(let sparse):
       try sparse.validate(part: part, rows: rows, columns: columns)
     case .table(let table): try table.validate(part: part, rows: rows, columns: columns)
+    case .blocks(let blocks): try blocks.validate(part: part, rows: rows, columns: columns)
     }
   }
 }

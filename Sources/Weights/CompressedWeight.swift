@@ -50,6 +50,8 @@ public enum Base: Sendable {
   case sparse(SparseBase)
   /// Codes of a table format (small floats, codebooks, ternary …) with scales.
   case table(TableBase)
+  /// Blocks of ggml, as in a GGUF file.
+  case blocks(BlockBase)
 }
 
 /// Plain values, `rows × columns`, in a floating-point type.

@@ -101,6 +101,7 @@ private struct PartReader {
       }
       return .dense(DenseBase(values: tensor))
     }
+    if let blocks = take(path + "/blocks") { return try self.blocks(blocks) }
     guard let codes = take(path + "/codes") else { return nil }
     if codes.attributes[Name.format] != nil { return try table(path, codes) }
     let scales = try need(path + "/scales").tensor
@@ -122,6 +123,20 @@ private struct PartReader {
         part: codes.path, name: Name.columns, expected: "a width", found: "\(columns)")
     }
     return columns
+  }
+
+  /// A base of ggml's blocks.
+  private func blocks(_ part: EncodedWeight.Part) throws(WeightsError) -> Base {
+    let name = try string(part.attributes, Name.format, part: part.path)
+    guard let format = BlockFormat(rawValue: name) else {
+      throw .attribute(
+        part: part.path, name: Name.format,
+        expected: BlockFormat.allCases.map(\.rawValue).joined(separator: ", "), found: name)
+    }
+    let columns = try width(part)
+    return .blocks(
+      BlockBase(
+        format: format, rows: part.tensor.shape.rows, columns: columns, blocks: part.tensor))
   }
 
   /// A base of a table format.

@@ -55,7 +55,7 @@ extension Base {
   fileprivate var layoutVersion: Int {
     switch self {
     case .dense, .integer: 1
-    case .table, .sparse: 2
+    case .table, .blocks, .sparse: 2
     }
   }
 
@@ -97,6 +97,7 @@ extension Base {
     case .integer(let integer): integer.encodedParts(path: path)
     case .sparse(let sparse): sparse.encodedParts(path: path)
     case .table(let table): table.encodedParts(path: path)
+    case .blocks(let blocks): blocks.encodedParts(path: path)
     }
   }
 }

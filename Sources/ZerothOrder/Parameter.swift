@@ -95,8 +95,8 @@ extension CompressedWeight {
     case .table(let table)?:
       if table.grid.scaleFormat.isContinuous { result.append(.scales) }
     case .dense?: result.append(.dense)
-    // Survivors are packed: what they are worth is not at hand coordinate by coordinate.
-    case .sparse?, nil: break
+    // Survivors are packed, ggml's blocks hold integers under f16 numbers: no coordinates at hand.
+    case .sparse?, .blocks?, nil: break
     }
     if let outliers, outliers.count > 0 { result.append(.outliers) }
     for (index, path) in lowRank.enumerated() {

@@ -38,6 +38,15 @@ STAGES = {
     "scaled": "[{transform: {method: channel_scale, alpha: 0.5}}, "
     "{quantize: {method: rtn, bits: 4, group: 64}}]",
     "turned": "[{transform: {method: hadamard}}, {quantize: {method: rtn, bits: 4, group: 64}}]",
+    "nf4double": "[{quantize: {method: rtn, format: nf4, scales: dynamic8}}]",
+    "fp4": "[{quantize: {method: rtn, format: fp4, group: tensor}}]",
+    "mxfp6": "[{quantize: {method: rtn, format: mxfp6_e3m2, packing: split}}]",
+    "mxfp8": "[{quantize: {method: rtn, format: mxfp8_e5m2}}]",
+    "mxint8": "[{quantize: {method: rtn, format: mxint8}}]",
+    "nvfp4": "[{quantize: {method: rtn, format: nvfp4}}]",
+    "ratio": "[{quantize: {method: rtn, format: e3m1, group: 32, scales: ratio}}]",
+    "ternary": "[{quantize: {method: rtn, format: ternary, packing: trits}}]",
+    "power": "[{quantize: {method: rtn, format: power5, group: channel}}]",
 }
 
 
@@ -56,10 +65,84 @@ def unpack(packed, bits, count):
     return digits @ (1 << np.arange(bits))
 
 
+def minifloat(name, code):
+    exponent, mantissa = int(name[1]), int(name[3])
+    bias = 2 ** (exponent - 1) - 1
+    e, m = code >> mantissa & 2**exponent - 1, (code & 2**mantissa - 1) / 2**mantissa
+    value = (1 + m) * 2.0 ** (e - bias) if e else m * 2.0 ** (1 - bias)
+    return -value if code >> exponent + mantissa & 1 else value
+
+
+def table(codes):
+    """The values of a format's codes."""
+    name, bits = codes.attrs["format"], int(codes.attrs["bits"])
+    if name == "nf4":
+        return np.array([
+            -1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453,
+            -0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0,
+            0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
+            0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
+        ])
+    if name == "fp4":
+        positive = np.array([0, 0.0625, 8, 12, 4, 6, 2, 3]) / 12
+        return np.concatenate([positive, -positive])
+    if name == "ternary":
+        return np.array([0, 1, -1])
+    if name == "fixed8":
+        return np.arange(256).astype(np.uint8).view(np.int8) / 64
+    if name.startswith("power"):
+        n = 2 ** (bits - 1) - 1
+        q = np.arange(2 * n + 1) - n
+        return np.sign(q) * (np.abs(q) / n) ** (1 / float(codes.attrs["exponent"]))
+    return np.array([minifloat(name, code) for code in range(2**bits)])
+
+
+def dynamic_map():
+    values = [0, 1]
+    for step in range(7):
+        line = np.linspace(0.1, 1, 2**step + 1)
+        middles = (line[1:] + line[:-1]) / 2 * 10.0 ** (step - 6)
+        values += [*middles, *-middles]
+    return np.sort(values)
+
+
+def table_base(group, path):
+    """A base of a table format."""
+    codes, stored = group[path + "/codes"], group[path + "/scales"]
+    columns, packed = int(codes.attrs["columns"]), codes[()]
+    if codes.attrs["packing"] == "split_2_4_rows":
+        high = (columns * 2 + 7) // 8
+        digits = unpack(packed[:, :high], 2, columns) << 4 | unpack(packed[:, high:], 4, columns)
+    elif codes.attrs["packing"] == "base3_rows":
+        digits = packed[:, :, None] // 3 ** np.arange(5) % 3
+        digits = digits.reshape(len(packed), -1)[:, :columns]
+    else:
+        digits = unpack(packed, int(codes.attrs["bits"]), columns)
+    kind = codes.attrs["scale_format"]
+    if kind in ("f32", "f16", "bf16"):
+        scales = floats(stored)
+    else:
+        factors = group[path + "/factors"][()] if path + "/factors" in group else None
+        raw = stored[()].astype(np.int64)
+        if kind == "e8m0":
+            scales = 2.0 ** (raw - 127)
+        elif kind == "e4m3":
+            scales = np.vectorize(lambda code: minifloat("e4m3", code))(raw) * factors[0]
+        elif kind == "ratio":
+            scales = factors[:, None] * 2.0**-raw
+        else:
+            place = np.arange(raw.size).reshape(raw.shape) // 256
+            scales = dynamic_map()[raw] * factors[place] + float(codes.attrs["scale_offset"])
+    values = table(codes)[digits]
+    return values * np.repeat(scales, columns // scales.shape[1], axis=1)
+
+
 def base(group, path):
     if path + "/values" in group:
         return floats(group[path + "/values"])
     codes = group[path + "/codes"]
+    if "format" in codes.attrs:
+        return table_base(group, path)
     bits, columns = int(codes.attrs["bits"]), int(codes.attrs["columns"])
     assert codes.attrs["packing"] == "lsb_first_rows"
     values = unpack(codes[()], bits, columns)

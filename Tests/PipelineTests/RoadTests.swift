@@ -31,6 +31,7 @@ import Weights
       Case(
         type: type, rows: 517, columns: 517, scheme: "bits: 7, group: channel, symmetric: false"),
       Case(type: type, rows: 133, columns: 992, scheme: "format: mxfp4"),
+      Case(type: type, rows: 333, columns: 992, scheme: "format: q5_1"),
       Case(
         type: type, rows: 517, columns: 517,
         scheme: "format: e3m2, group: channel, packing: split, clip: none"),

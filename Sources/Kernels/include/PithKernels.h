@@ -239,6 +239,47 @@ void pith_multiply_table_reference(
 void pith_unpack_row(
     const uint8_t *packed, size_t columns, int32_t bits, int32_t packing, uint8_t *codes);
 
+// MARK: Blocks of ggml
+
+/// ggml's block formats.
+enum {
+  PITH_Q4_0, PITH_Q4_1, PITH_Q5_0, PITH_Q5_1, PITH_Q8_0,
+  PITH_Q2_K, PITH_Q3_K, PITH_Q4_K, PITH_Q5_K, PITH_Q6_K
+};
+
+/// What a block format is made of.
+typedef struct {
+  int32_t length;                ///< values in a block
+  int32_t sub;                   ///< values that share a scale
+  int32_t bytes;                 ///< bytes of a block
+  int32_t low, high;             ///< codes
+  int32_t scale_low, scale_high; ///< scales of sub-blocks
+  int32_t min_high;              ///< minima of sub-blocks; 0 without, 1 of the older formats
+} PithBlockFormat;
+
+PithBlockFormat pith_block_format(int32_t type);
+
+/// One block as numbers: value i is (d · scales[i / sub]) · codes[i] - minimum · minima[i / sub].
+/// Of the older formats scales are 1 and minima -1 or 0.
+typedef struct {
+  float d, minimum;  ///< f16 numbers
+  int16_t scales[16], minima[16];
+  int16_t codes[256];
+} PithBlock;
+
+/// Blocks of a type to numbers and back, bit for bit; numbers beyond the format's are a bug.
+void pith_unpack_block(int32_t type, const uint8_t *block, PithBlock *result);
+void pith_pack_block(int32_t type, const PithBlock *source, uint8_t *block);
+
+/// Decodes blocks that lie one after the other.
+void pith_decode_blocks(int32_t type, const uint8_t *blocks, size_t count, float *target);
+
+/// Encodes count · length finite numbers.
+void pith_encode_blocks(int32_t type, const float *source, size_t count, uint8_t *blocks);
+
+/// Chooses the nearest codes on the scales and minima that a block has.
+void pith_recode_block(int32_t type, const float *source, PithBlock *block);
+
 #ifdef __cplusplus
 }
 #endif

@@ -5,14 +5,17 @@ import Weights
 enum RowEncoder {
   case integer(IntegerEncoder)
   case table(TableEncoder)
+  case blocks(BlockEncoder)
 
-  /// The bytes that a row adds to each payload: codes, scales, and zero points or factors.
+  /// The bytes that a row adds to each payload: codes (or blocks), scales, and zero points
+  /// or factors.
   var bytesPerRow: (codes: Int, scales: Int, rest: Int) {
     switch self {
     case .integer(let encoder):
       (encoder.codeBytesPerRow, encoder.scaleBytesPerRow, encoder.zeroBytesPerRow)
     case .table(let encoder):
       (encoder.codeBytesPerRow, encoder.scaleBytesPerRow, encoder.factorBytesPerRow)
+    case .blocks(let encoder): (encoder.bytesPerRow, 0, 0)
     }
   }
 
@@ -29,6 +32,9 @@ enum RowEncoder {
       try encoder.encode(
         values, rowCount: rows.count, firstRow: rows.lowerBound, codes: codes, scales: scales,
         factors: rest)
+    case .blocks(let encoder):
+      try encoder.encode(
+        values, rowCount: rows.count, firstRow: rows.lowerBound, blocks: codes)
     }
   }
 
@@ -54,6 +60,11 @@ enum RowEncoder {
           codes: try codes(.u8, encoder.codeBytesPerRow),
           scales: try scales(grid.scaleFormat.dtype, encoder.scalesPerRow),
           factors: try rest?(.f32, [rows])))
+    case .blocks(let encoder):
+      return .blocks(
+        BlockBase(
+          format: encoder.format, rows: rows, columns: columns,
+          blocks: try codes(.u8, encoder.bytesPerRow)))
     }
   }
 }
@@ -69,18 +80,21 @@ extension TensorDecision.Compression {
     case nil: nil
     case .integer(let scheme): .integer(try IntegerEncoder(scheme, columns: view.columns))
     case .table(let scheme): .table(try TableEncoder(scheme, columns: view.columns))
+    case .blocks(let format): .blocks(try BlockEncoder(format, columns: view.columns))
     }
   }
 
   private enum Streamed {
     case integer(IntegerScheme)
     case table(TableScheme)
+    case blocks(BlockFormat)
   }
 
   private var streamed: Streamed? {
     guard view.layout == .outputsFirst, stages.count == 1 else { return nil }
     switch stages[0] {
     case .quantize(let scheme): return scheme.granularity == .tensor ? nil : .integer(scheme)
+    case .format(.blocks(let format)): return .blocks(format)
     case .format(let format): return format.rowScheme.map { .table($0) }
     default: return nil
     }

@@ -24,7 +24,7 @@ enum StageForecast {
       case .gptq(let scheme, let options):
         base.quantize(scheme)
         if options.weakColumns > 0 { outliers = options.weakColumns * (4 + rows * 2) }
-      case .format(let format):
+      case .format(let format), .gptqFormat(let format, _):
         base.store(format)
       case .prune(let choice):
         base.pruned = choice.amount
@@ -113,6 +113,9 @@ enum StageForecast {
           seconds += (columns / 3 + 3 * rows) * columns * columns / 40e9
         }
       case .format: seconds += rows * columns * 4 / 1e8
+      case .gptqFormat:
+        seconds += rows * columns * 4 / 1e8
+        seconds += (columns + 3 * rows) * columns * columns / 10e9
       case .lowRank: seconds += 16 * rows * columns * min(rows, columns) / 40e9
       case .activations: break
       case .prune(let choice):

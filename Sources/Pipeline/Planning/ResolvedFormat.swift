@@ -7,12 +7,14 @@ public enum ResolvedFormat: Sendable, Hashable {
   case table(TableScheme)
   /// A power-exponent grid whose exponent is found when the weight is there.
   case fittedPower(TableScheme)
+  case blocks(BlockFormat)
 
   /// Bytes of the base; exact.
   func storedBytes(rows: Int, columns: Int) -> Int {
     switch self {
     case .table(let scheme), .fittedPower(let scheme):
       scheme.grid.storedBytes(rows: rows, columns: columns)
+    case .blocks(let format): format.storedBytes(rows: rows, columns: columns)
     }
   }
 
@@ -26,6 +28,8 @@ public enum ResolvedFormat: Sendable, Hashable {
     case .fittedPower(let scheme):
       try RoundToNearest.quantize(
         weight, scheme: PowerExponent.fitted(scheme, to: weight, pool: pool), pool: pool)
+    case .blocks(let format):
+      try RoundToNearest.quantize(weight, blocks: format, pool: pool)
     }
   }
 
@@ -42,6 +46,7 @@ extension ResolvedFormat: CustomStringConvertible {
   public var description: String {
     switch self {
     case .table(let scheme), .fittedPower(let scheme): scheme.grid.description
+    case .blocks(let format): format.rawValue
     }
   }
 }

@@ -2,6 +2,28 @@ import Recipes
 import Weights
 
 extension StageResolver {
+  /// One of ggml's formats, or the one that stands in for it where its blocks do not fit.
+  static func blocks(
+    _ format: QuantizeOptions.Format, _ view: WeightView, _ tensor: String, _ recipe: Recipe,
+    _ notes: inout [String]
+  ) throws(PipelineError) -> ResolvedFormat {
+    guard let blocks = BlockFormat(rawValue: format.rawValue) else {
+      throw .stage(
+        file: recipe.file, tensor: tensor, reason: "'\(format.rawValue)' has no blocks")
+    }
+    if view.columns % blocks.length != 0, recipe.strictGroups {
+      throw .strictGroup(tensor: tensor, requested: blocks.length, width: view.columns)
+    }
+    guard let found = blocks.resolve(columns: view.columns) else {
+      throw .stage(
+        file: recipe.file, tensor: tensor,
+        reason: "blocks of 32 do not divide a width of \(view.columns); "
+          + "give this tensor 'bits' by an override, or ignore it")
+    }
+    if let note = found.note { notes.append(note) }
+    return .blocks(found.format)
+  }
+
   /// A recipe's number format as a scheme.
   static func scheme(
     _ format: QuantizeOptions.Format, _ options: QuantizeOptions, granularity: Granularity

@@ -72,6 +72,18 @@ enum StageResolver {
     _ options: QuantizeOptions, _ view: WeightView, _ tensor: String, _ recipe: Recipe,
     _ notes: inout [String]
   ) throws(PipelineError) -> ResolvedStage {
+    if let option = options.foreignOptions.first {
+      throw .stage(
+        file: recipe.file, tensor: tensor, reason: "'\(option)' is an option of method 'gptq' only")
+    }
+    if let contradiction = options.contradiction {
+      throw .stage(file: recipe.file, tensor: tensor, reason: contradiction)
+    }
+    if let format = options.format, format.isGGML {
+      let blocks = try blocks(format, view, tensor, recipe, &notes)
+      return options.method == .gptq
+        ? .gptqFormat(blocks, GPTQOptions(options)) : .format(blocks)
+    }
     let granularity: Granularity
     switch options.group {
     case .tensor: granularity = .tensor
@@ -84,16 +96,11 @@ enum StageResolver {
       granularity = fallback.granularity
       if let note = fallback.note { notes.append(note) }
     }
-    if let option = options.foreignOptions.first {
-      throw .stage(
-        file: recipe.file, tensor: tensor, reason: "'\(option)' is an option of method 'gptq' only")
-    }
-    if let contradiction = options.contradiction {
-      throw .stage(file: recipe.file, tensor: tensor, reason: contradiction)
-    }
     do {
       if let format = options.format {
-        return .format(try scheme(format, options, granularity: granularity))
+        let resolved = try scheme(format, options, granularity: granularity)
+        return options.method == .gptq
+          ? .gptqFormat(resolved, GPTQOptions(options)) : .format(resolved)
       }
       let scheme = try IntegerScheme(
         bits: options.bits, symmetric: options.symmetric, granularity: granularity,

@@ -67,6 +67,8 @@ public enum ResolvedStage: Sendable, Hashable {
   /// Round-to-nearest onto another number format than integers.
   case format(ResolvedFormat)
   case hqq(IntegerScheme)
+  /// Calibrated: another number format than integers as GPTQ's grid.
+  case gptqFormat(ResolvedFormat, GPTQOptions)
   /// Calibrated: needs the statistics of the weight's input.
   case gptq(IntegerScheme, GPTQOptions)
   /// Rounded to nearest, then the scales fitted to the codes; calibrated.
@@ -86,7 +88,7 @@ public enum ResolvedStage: Sendable, Hashable {
   /// Whether the stage needs the statistics of the weight's input.
   var isCalibrated: Bool {
     switch self {
-    case .gptq, .refitted, .weightedRounding, .activationOutliers: true
+    case .gptq, .gptqFormat, .refitted, .weightedRounding, .activationOutliers: true
     case .prune(let choice): choice.isCalibrated
     case .lowRank(let choice): choice.isCalibrated
     case .activations(let scheme): scheme.granularity == .tensor(maximum: nil)
@@ -110,6 +112,7 @@ public enum ResolvedStage: Sendable, Hashable {
     switch self {
     case .gptq(let scheme, _), .refitted(let scheme), .weightedRounding(let scheme):
       .quantize(scheme)
+    case .gptqFormat(let format, _): .format(format)
     default: isCalibrated ? nil : self
     }
   }
@@ -143,7 +146,7 @@ extension ResolvedStage: CustomStringConvertible {
       .weightedRounding(let scheme):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
     case .prune(let choice): choice.description
-    case .format(let format): format.description
+    case .format(let format), .gptqFormat(let format, _): format.description
     case .lowRank(let choice): choice.description
     case .outliers(let count, let type), .activationOutliers(let count, let type):
       "\(count) columns \(type.rawValue)"

@@ -57,6 +57,31 @@ extension StageRunner {
   }
 }
 
+extension StageRunner {
+  /// The same onto another number format than integers.
+  static func gptq(
+    _ weight: CompressedWeight, _ format: ResolvedFormat, _ options: GPTQOptions,
+    statistics: InputStatistics?, pool: WorkerPool, notes: inout [String]
+  ) throws -> CompressedWeight {
+    guard let statistics, var gram = statistics.gram else {
+      throw QuantizationError.statisticsMismatch(
+        rows: weight.rows, columns: weight.columns, gram: [0, 0])
+    }
+    for transform in weight.site?.transforms ?? [] { transform.apply(toGram: &gram) }
+    let grid: GPTQ.Format =
+      switch format {
+      case .table(let scheme): .table(scheme)
+      case .fittedPower(let scheme):
+        .table(try PowerExponent.fitted(scheme, to: weight, pool: pool))
+      case .blocks(let blocks): .blocks(blocks)
+      }
+    let (result, report) = try GPTQ.quantize(
+      weight, gram: gram, rows: statistics.rows, format: grid, options: options, pool: pool)
+    notes += report.warnings
+    return result
+  }
+}
+
 extension InputTransform {
   /// The Gram matrix of T(x) from that of x.
   func apply(toGram gram: inout Matrix<Double>) {

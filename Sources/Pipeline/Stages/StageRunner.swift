@@ -16,7 +16,8 @@ extension TensorDecision.Compression {
       switch stage {
       case .prune, .outliers, .activationOutliers, .activations: true
       case .lowRank(let choice): choice.role == .repair
-      case .quantize, .hqq, .format, .gptq, .refitted, .weightedRounding, .channelScale, .hadamard:
+      case .quantize, .hqq, .format, .gptq, .gptqFormat, .refitted, .weightedRounding,
+        .channelScale, .hadamard:
         false
       }
     }
@@ -64,6 +65,9 @@ enum StageRunner {
         weight = try format.quantize(weight, pool: pool)
       case .hqq(let scheme):
         weight = try HalfQuadratic.quantize(weight, scheme: scheme, pool: pool)
+      case .gptqFormat(let format, let options):
+        weight = try gptq(
+          weight, format, options, statistics: statistics, pool: pool, notes: &notes)
       case .gptq(let scheme, let options):
         weight = try gptq(
           weight, scheme, options, statistics: statistics, pool: pool, notes: &notes)

@@ -22,6 +22,17 @@ extension QuantizeOptions {
     case mxfp8E5M2 = "mxfp8_e5m2"
     case mxint8
     case nvfp4
+    // ggml's blocks.
+    case q40 = "q4_0"
+    case q41 = "q4_1"
+    case q50 = "q5_0"
+    case q51 = "q5_1"
+    case q80 = "q8_0"
+    case q2K = "q2_k"
+    case q3K = "q3_k"
+    case q4K = "q4_k"
+    case q5K = "q5_k"
+    case q6K = "q6_k"
   }
 
   /// How scales are stored.
@@ -62,6 +73,14 @@ extension QuantizeOptions.Format {
   public var isBlock: Bool {
     switch self {
     case .mxfp4, .mxfp6E3M2, .mxfp6E2M3, .mxfp8E4M3, .mxfp8E5M2, .mxint8, .nvfp4: true
+    default: isGGML
+    }
+  }
+
+  /// Whether the format is one of ggml's, which choose their scales in their own way.
+  public var isGGML: Bool {
+    switch self {
+    case .q40, .q41, .q50, .q51, .q80, .q2K, .q3K, .q4K, .q5K, .q6K: true
     default: false
     }
   }
@@ -72,6 +91,8 @@ extension QuantizeOptions.Format {
     case .nvfp4: .inputs(16)
     case .mxfp4, .mxfp6E3M2, .mxfp6E2M3, .mxfp8E4M3, .mxfp8E5M2, .mxint8: .inputs(32)
     case .nf4, .fp4: .inputs(64)
+    case .q40, .q41, .q50, .q51, .q80: .inputs(32)
+    case .q2K, .q3K, .q4K, .q5K, .q6K: .inputs(256)
     case .e4m3, .e5m2, .e3m4: .channel
     default: .inputs(128)
     }
@@ -107,6 +128,10 @@ extension QuantizeOptions {
     if format.isBlock {
       if group != format.group { return "'\(name)' has its own groups; leave 'group' out" }
       if scales != format.scales { return "'\(name)' has its own scales; leave 'scales' out" }
+    }
+    if format.isGGML {
+      if clip == .none { return "'\(name)' chooses its scales in its own way; leave 'clip' out" }
+      if packing != nil { return "'\(name)' has its own packing; leave 'packing' out" }
     }
     if rule == .floor || rule == .roundUp, scales != .e8m0 {
       return "the rule '\(rule?.rawValue ?? "")' gives powers of two; it needs scales 'e8m0'"

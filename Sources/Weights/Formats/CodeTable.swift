@@ -18,13 +18,13 @@ public struct CodeTable: Sendable {
 
   /// The bits of a code.
   public let bits: Int
-  /// The value of every code; NaN for codes that stand for nothing, and beyond 2^bits. 256.
+  /// The value of every code, 256; NaN for codes that stand for nothing and beyond the width.
   public let values: [Float]
   /// The values that an encoder chooses from, ascending.
   public let sorted: [Float]
   /// The code of each sorted value.
   public let codes: [UInt8]
-  /// x > bounds[i] lies at least at sorted[i + 1]; infinite beyond the last. 256.
+  /// What lies above bounds[i] lies at least at sorted[i + 1]; 256, infinite beyond the last.
   let bounds: [Float]
   /// What the lesser of both ends reaches.
   public let reach: Float
@@ -65,9 +65,12 @@ public struct CodeTable: Sendable {
 
   /// The code of the nearest value.
   public func code(of value: Float) -> UInt8 {
-    var place = 0
-    while place + 1 < sorted.count, value > bounds[place] { place += 1 }
-    return codes[place]
+    var (low, high) = (0, sorted.count - 1)
+    while low < high {
+      let middle = (low + high) / 2
+      if value > bounds[middle] { low = middle + 1 } else { high = middle }
+    }
+    return codes[low]
   }
 
   /// The value of a code; NaN where it stands for nothing.

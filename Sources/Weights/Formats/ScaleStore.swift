@@ -15,8 +15,10 @@ struct ScaleStore: Sendable {
 
   private static let scaleFloats = CodeTable.minifloat(.e4m3)
 
-  /// A scale as stored: positive, normal where its type has a choice, and small enough that the
-  /// largest value of a format stays finite. Formats that need all scales at once leave it in f32.
+  /// A scale as stored.
+  ///
+  /// Positive, normal where its type has a choice, and small enough that the largest value of a
+  /// format stays finite. Formats that need all scales at once leave it in f32.
   func stored(_ scale: Float, largest: Float) -> Float {
     switch format {
     case .f32, .f16, .bf16, .dynamic8, .ratio:

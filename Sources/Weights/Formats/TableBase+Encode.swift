@@ -56,7 +56,7 @@ extension TableEncoder {
     if grid.granularity == .tensor {
       let store = store(for: weight)
       let scale = weight.values.withUnsafeBufferPointer { chosenScale($0, store: store) }
-      return stored([scale], store: store)
+      return stored([scale], store: store, weight: weight)
     }
     let store = store(for: weight)
     let rows =
@@ -66,7 +66,7 @@ extension TableEncoder {
             UnsafeBufferPointer(rebasing: $0[row * columns..<(row + 1) * columns]), grid: store)
         }
       }) ?? []
-    return stored(rows.flatMap { $0 }, store: store)
+    return stored(rows.flatMap { $0 }, store: store, weight: weight)
   }
 
   /// The store of a whole weight: `e4m3` takes its factor from the largest scale.
@@ -78,12 +78,20 @@ extension TableEncoder {
   }
 
   /// Chosen scales in their stored form.
-  func stored(_ scales: [Float], store: ScaleStore) -> StoredScales {
+  private func stored(
+    _ scales: [Float], store: ScaleStore, weight: Matrix<Float>
+  ) -> StoredScales {
     switch store.format {
     case .ratio:
       let width = max(scalesPerRow, 1)
-      let rows = stride(from: 0, to: scales.count, by: width).map {
-        ScaleStore.ratios(Array(scales[$0..<$0 + width]))
+      let isShared = grid.granularity == .tensor
+      let rows = (0..<scales.count / width).map { row in
+        weight.values.withUnsafeBufferPointer {
+          ratios(
+            Array(scales[row * width..<(row + 1) * width]),
+            of: isShared
+              ? $0 : UnsafeBufferPointer(rebasing: $0[row * columns..<(row + 1) * columns]))
+        }
       }
       return StoredScales(
         bytes: rows.flatMap(\.bytes), values: rows.flatMap(\.values),

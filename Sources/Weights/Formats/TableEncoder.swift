@@ -70,7 +70,7 @@ public struct TableEncoder: Sendable {
       var stored = chosenScales(values, grid: ScaleStore(grid.scaleFormat))
       let bytes = scales + row * scaleBytesPerRow
       if grid.scaleFormat == .ratio {
-        let coded = ScaleStore.ratios(stored)
+        let coded = ratios(stored, of: values)
         bytes.copyMemory(from: coded.bytes, byteCount: coded.bytes.count)
         factors?.storeBytes(of: coded.factor, toByteOffset: row * 4, as: Float.self)
         stored = coded.values
@@ -122,6 +122,32 @@ public struct TableEncoder: Sendable {
       pith_table_choose(table, candidates, candidates.count, group.baseAddress, group.count)
     }
     return candidates[best]
+  }
+
+  /// One row's scales as its largest over powers of two.
+  ///
+  /// Without a search ŝ ≤ s as ZeroQuant-FP has it, which clips; with one each group takes the
+  /// neighbouring power with the least error.
+  func ratios(
+    _ scales: [Float], of row: UnsafeBufferPointer<Float>
+  ) -> (bytes: [UInt8], factor: Float, values: [Float]) {
+    var result = ScaleStore.ratios(scales)
+    guard shrinks.count > 1 else { return result }
+    let length = grid.groupLength(columns: columns)
+    table.withKernelTable { table in
+      for group in result.bytes.indices where scales[group] > 0 {
+        let first = max(Int(result.bytes[group]) - 2, 0)
+        let codes = first...max(Int(result.bytes[group]), first)
+        let candidates = codes.map {
+          result.factor * Float(sign: .plus, exponent: -$0, significand: 1)
+        }
+        let best = pith_table_choose(
+          table, candidates, candidates.count, row.baseAddress.map { $0 + group * length }, length)
+        result.bytes[group] = UInt8(first + best)
+        result.values[group] = candidates[best]
+      }
+    }
+    return result
   }
 
   /// The scale that the rule gives.
