@@ -43,7 +43,8 @@ enum BudgetPass {
     var layers: [[Candidate]] = []
     for (tensor, view) in weights {
       guard let calibration else {
-        throw PipelineError.statisticsNeeded(tensor: tensor.name, rows: view.rows, columns: view.columns)
+        throw PipelineError.statisticsNeeded(
+          tensor: tensor.name, rows: view.rows, columns: view.columns)
       }
       let statistics = try calibration.checkedInput(of: tensor.name, view: view)
       layers.append([])

@@ -97,7 +97,8 @@ struct SparsityPass {
     do {
       return candidate.view.matrix(from: try source.load(candidate.tensor).floats())
     } catch {
-      throw PipelineError.stage(file: source.path, tensor: candidate.tensor.name, reason: "\(error)")
+      throw PipelineError.stage(
+        file: source.path, tensor: candidate.tensor.name, reason: "\(error)")
     }
   }
 
@@ -154,7 +155,8 @@ struct SparsityPass {
       do {
         losses = try Self.losses(try values(candidate), input, fractions)
       } catch {
-        throw PipelineError.stage(file: source.path, tensor: candidate.tensor.name, reason: "\(error)")
+        throw PipelineError.stage(
+          file: source.path, tensor: candidate.tensor.name, reason: "\(error)")
       }
       tried.append(fractions)
       units.append(
@@ -168,7 +170,8 @@ struct SparsityPass {
       let solution = try Knapsack.solve(units, budget: budget(candidates))
       return zip(solution.choices, tried).map { $1[$0] }
     } catch {
-      throw PipelineError.stage(file: source.path, tensor: candidates[0].tensor.name, reason: "\(error)")
+      throw PipelineError.stage(
+        file: source.path, tensor: candidates[0].tensor.name, reason: "\(error)")
     }
   }
 
