@@ -69,7 +69,7 @@ let package = Package(
 
     // MARK: Floor 5: the methods
     room("Quantization", ["Tensors", "LinearAlgebra", "Kernels", "Weights"]),
-    room("Pruning", ["Tensors", "LinearAlgebra", "Weights"]),
+    room("Pruning", ["Tensors", "LinearAlgebra", "Kernels", "Weights"]),
     room("LowRank", ["Tensors", "LinearAlgebra", "Weights"]),
     room("Allocation", []),
     room(

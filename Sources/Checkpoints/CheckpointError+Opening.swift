@@ -4,7 +4,6 @@ public enum OpeningProblem: Sendable, Hashable {
   case unknownFormat(beginning: String)
   case gitLFSPointer(size: Int?)
   case pyTorch
-  case gguf
   case unknownArchive
   case noModel
   case onlyPyTorch(files: [String])
@@ -30,9 +29,6 @@ extension OpeningProblem: CustomStringConvertible {
     case .pyTorch:
       "is a PyTorch pickle, which can run any code when it is read; convert it with "
         + "safetensors.torch.save_file, or fetch the model's .safetensors files"
-    case .gguf:
-      "is a GGUF file, which this version does not read; "
-        + "use the safetensors or HDF5 model that it was made from"
     case .unknownArchive:
       "is a zip archive without a Keras model in it; "
         + "a .keras archive holds config.json and model.weights.h5"

@@ -14,11 +14,23 @@ enum ExactIntegers {
     if !weight.lowRank.isEmpty { return .none(reason: "it has a low-rank path") }
     if weight.outliers != nil { return .none(reason: "some of its columns are kept apart") }
     if weight.site != nil { return .none(reason: "its inputs are transformed first") }
+    if case .sparse(let sparse)? = weight.base {
+      return unpacked(sparse, weight)
+    }
     guard case .integer(let base)? = weight.base else {
       return .none(reason: "it holds no integer codes")
     }
     if let mask = weight.mask, !isBakedIn(mask, base) {
       return .none(reason: "its mask drops codes that are not zero")
+    }
+    return .integers(base)
+  }
+
+  /// Survivors that were stored alone, among the codes of zeros again.
+  private static func unpacked(_ sparse: SparseBase, _ weight: CompressedWeight) -> ExactIntegers {
+    let whole = weight.unpacked()
+    guard case .integer(let base)? = whole.base, let mask = whole.mask, isBakedIn(mask, base) else {
+      return .none(reason: "it is sparse, and its dropped entries have no code of zero")
     }
     return .integers(base)
   }

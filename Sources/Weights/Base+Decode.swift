@@ -51,7 +51,7 @@ extension Base {
   public var isQuantized: Bool {
     switch self {
     case .dense: false
-    case .integer, .table: true
+    case .integer, .table, .blocks: true
     case .sparse(let sparse): sparse.isQuantized
     }
   }

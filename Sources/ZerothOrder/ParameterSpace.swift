@@ -139,7 +139,8 @@ private struct ParameterSearch {
     guard kinds.contains(where: { $0 != .norms && $0 != .biases }),
       seen.insert(linear.weight).inserted
     else { return }
-    let weight = try weights.weight(linear)
+    // Survivors of a mask that are stored alone have no matrix to step in.
+    let weight = try weights.weight(linear).unpacked()
     for part in weight.tunableParts where kinds.contains(part.kind) {
       guard let tensor = weight.tensor(of: part) else { continue }
       let extents = tensor.shape.dimensions

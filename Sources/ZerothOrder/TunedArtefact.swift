@@ -48,7 +48,7 @@ public enum TunedArtefact {
         entries.append(
           ArtefactEntry(name: name, content: .tensor(try dataset("", values, [:]))))
       case .weight(let stored):
-        let encoded = try (tuned.weight(name) ?? stored).encodedParts()
+        let encoded = try (tuned.weight(name)?.packed() ?? stored).encodedParts()
         var attributes = encoded.attributes
         attributes[ArtefactEntry.sourceTypeAttribute] = .string(content.sourceType.rawValue)
         entries.append(

@@ -31,7 +31,9 @@ struct TunedWeights: WeightProvider {
 
   func weight(_ linear: LinearDescription) throws -> CompressedWeight {
     var weight = try base.weight(linear)
-    for index in space.byTensor[linear.weight] ?? [] {
+    guard let indices = space.byTensor[linear.weight] else { return weight }
+    weight = weight.unpacked()
+    for index in indices {
       weight.replace(space.parameters[index].part, with: tensor(index, in: weight))
     }
     return weight

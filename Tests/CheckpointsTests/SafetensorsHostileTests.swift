@@ -114,7 +114,6 @@ import Testing
       ("empty.safetensors", .empty),
       ("lfs-pointer.safetensors", .gitLFSPointer(size: 4321)),
       ("pickle.safetensors", .pyTorch),
-      ("gguf.h5", .gguf),
       ("text.h5", .unknownFormat(beginning: "'weights,'")),
     ] as [(String, OpeningProblem)]) func opening(_ name: String, _ problem: OpeningProblem) throws
   {

@@ -15,9 +15,9 @@ struct PruningTests {
     let text = try #require(SharedFiles.shared) + "/text/heldout.txt"
     return try SharedFiles.withTemporaryFolder { folder in
       let statistics = try CompressTests.statistics(for: "sparse50-wanda", in: folder)
-      return try stages.enumerated().map { index, text in
+      return try stages.enumerated().map { index, lines in
         let recipe = folder + "/r\(index).yaml"
-        try "version: 1\nname: r\nstages:\n\(text)\n".write(
+        try "version: 1\nname: r\nstages:\n\(lines)\n".write(
           toFile: recipe, atomically: true, encoding: .utf8)
         let output = folder + "/\(index).h5"
         let run = try Program.run(

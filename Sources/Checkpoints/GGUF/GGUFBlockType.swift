@@ -43,6 +43,14 @@ public enum GGUFBlockType: UInt32, Sendable, Hashable, CaseIterable {
     }
   }
 
+  /// The kernels' number of a type of blocks; nil for plain values.
+  var kernelType: Int32? {
+    let blocks: [GGUFBlockType] = [
+      .q4v0, .q4v1, .q5v0, .q5v1, .q8v0, .q2k, .q3k, .q4k, .q5k, .q6k,
+    ]
+    return blocks.firstIndex(of: self).map { Int32($0) }
+  }
+
   /// Bytes of a row of values; nil when blocks do not divide it.
   public func rowBytes(columns: Int) -> Int? {
     columns % blockLength == 0 ? columns / blockLength * blockBytes : nil

@@ -132,19 +132,17 @@ public struct GGUFCheckpoint: TensorSource {
     _ entry: GGUFFile.Entry, rows: Range<Int>, into target: UnsafeMutableRawPointer
   ) throws(CheckpointError) {
     let count = rows.count * entry.rowBytes
-    if entry.type.blockLength == 1 {
+    guard let type = entry.type.kernelType else {
       try file.read(
         entry, rows: rows, into: UnsafeMutableRawBufferPointer(start: target, count: count))
       return
     }
-    let blocks = UnsafeMutableRawBufferPointer.allocate(byteCount: max(count, 1), alignment: 64)
+    let blocks = UnsafeMutablePointer<UInt8>.allocate(capacity: max(count, 1))
     defer { blocks.deallocate() }
     try file.read(
-      entry, rows: rows, into: UnsafeMutableRawBufferPointer(rebasing: blocks[0..<count]))
-    let known = pith_decode_ggml(
-      Int32(entry.type.rawValue), blocks.baseAddress, count / entry.type.blockBytes,
-      target.assumingMemoryBound(to: Float.self))
-    precondition(known == 1, "\(entry.type) has no decoder")
+      entry, rows: rows, into: UnsafeMutableRawBufferPointer(start: blocks, count: count))
+    pith_decode_blocks(
+      type, blocks, count / entry.type.blockBytes, target.assumingMemoryBound(to: Float.self))
   }
 
   /// Rows of the checkpoint are columns of the file.

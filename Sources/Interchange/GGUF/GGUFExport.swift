@@ -126,8 +126,12 @@ struct GGUFExportBuilder {
     _ place: GGUFArchitecture.Place, _ weight: CompressedWeight, _ content: StoredTensor
   ) throws {
     let shape = [weight.rows, weight.columns]
-    let isMatrix = ExactIntegers.of(weight, name: place.source)
-    switch isMatrix {
+    if let (base, type) = Self.blocks(of: weight) {
+      add(place, shape, type) { base.bytes(order: place.rowOrder) }
+      note(place, content, type.name, isExact: true)
+      return
+    }
+    switch ExactIntegers.of(weight, name: place.source) {
     case .integers(let base):
       switch GGUFBlocks.choice(for: base) {
       case .exact(let type):
@@ -144,6 +148,12 @@ struct GGUFExportBuilder {
         try again(place, weight, content, reason, .q8v0)
       }
     }
+  }
+
+  /// A weight that is in GGUF's own blocks already.
+  private static func blocks(of weight: CompressedWeight) -> (BlockBase, GGUFBlockType)? {
+    guard case .blocks(let base)? = weight.base, weight.isBaseAlone else { return nil }
+    return GGUFBlockType(base.format).map { (base, $0) }
   }
 
   /// Values in a plain type.
@@ -248,5 +258,34 @@ extension GGUFBlockType {
     case .bf16: .bf16
     default: .f32
     }
+  }
+}
+
+extension GGUFBlockType {
+  /// The type of the same blocks.
+  init?(_ format: BlockFormat) {
+    guard let type = Self.allCases.first(where: { $0.name.lowercased() == format.rawValue }) else {
+      return nil
+    }
+    self = type
+  }
+}
+
+extension BlockBase {
+  /// The blocks, rows in an order.
+  func bytes(order: [Int]?) -> Bytes {
+    guard let order else { return blocks.bytes }
+    let stride = blocks.shape.rowElementCount
+    return blocks.bytes.withBuffer { source in
+      Bytes(order.flatMap { source[$0 * stride..<($0 + 1) * stride] })
+    }
+  }
+}
+
+extension CompressedWeight {
+  /// Whether the base is all there is to the weight.
+  var isBaseAlone: Bool {
+    mask == nil && outliers == nil && lowRank.isEmpty && site == nil
+      && view.layout == .outputsFirst
   }
 }

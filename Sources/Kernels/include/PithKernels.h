@@ -37,11 +37,6 @@ void pith_bf16_to_f32_reference(const void *source, float *target, size_t count)
 void pith_f32_to_f16_reference(const float *source, void *target, size_t count);
 void pith_f32_to_bf16_reference(const float *source, void *target, size_t count);
 
-// MARK: GGUF's blocks
-
-// Blocks of one of ggml's types (its number) as f32; 0 for a type that has no blocks here.
-int32_t pith_decode_ggml(int32_t type, const void *blocks, size_t count, float *target);
-
 // MARK: Reduction
 
 /// The sum of all bytes, modulo 2^64.

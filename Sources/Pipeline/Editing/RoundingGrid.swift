@@ -36,11 +36,13 @@ enum RoundingGrid: Sendable {
 
   /// Inputs that share a scale.
   func reach(columns: Int) -> Int {
-    let granularity =
-      switch self {
-      case .integer(let scheme), .weighted(let scheme): scheme.granularity
-      case .format(.table(let scheme)), .format(.fittedPower(let scheme)): scheme.grid.granularity
-      }
+    let granularity: Granularity
+    switch self {
+    case .integer(let scheme), .weighted(let scheme): granularity = scheme.granularity
+    case .format(.table(let scheme)), .format(.fittedPower(let scheme)):
+      granularity = scheme.grid.granularity
+    case .format(.blocks(let format)): return format.subLength
+    }
     return if case .group(let size) = granularity { size } else { columns }
   }
 
@@ -64,9 +66,10 @@ extension TensorDecision.Compression {
   var rounding: RoundingGrid? {
     for stage in stages {
       switch stage {
-      case .quantize(let scheme), .gptq(let scheme, _): return .integer(scheme)
+      case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme), .hqq(let scheme):
+        return .integer(scheme)
       case .weightedRounding(let scheme): return .weighted(scheme)
-      case .format(let format): return .format(format)
+      case .format(let format), .gptqFormat(let format, _): return .format(format)
       default: continue
       }
     }
