@@ -87,7 +87,15 @@ let package = Package(
         "Text", "JSONText",
       ]),
 
+    room("Objectives", ["Tensors", "Models", "Text"]),
+
     // MARK: Floor 7
+    room(
+      "ZerothOrder",
+      [
+        "Tensors", "Digests", "JSONText", "Checkpoints", "Weights", "Artefacts", "Architectures",
+        "Models", "Objectives",
+      ]),
     room("Recipes", ["JSONText", "Digests", "CPCRE2", .product(name: "Yams", package: "Yams")]),
     room("RunRecords", ["JSONText"]),
 
@@ -96,8 +104,9 @@ let package = Package(
       "Pipeline",
       [
         "Tensors", "Digests", "JSONText", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts",
-        "Architectures", "Quantization", "Pruning", "LowRank", "Allocation", "Models", "Evaluation",
-        "Recipes", "RunRecords",
+        "Architectures", "Quantization", "Pruning", "LowRank", "Allocation", "Models", "Text",
+        "Objectives",
+        "Evaluation", "ZerothOrder", "Recipes", "RunRecords",
       ]),
     room("Reports", ["JSONText", "RunRecords"]),
 
@@ -107,9 +116,9 @@ let package = Package(
       dependencies: [
         "Tensors", "LinearAlgebra", "Checkpoints", "Weights", "Artefacts", "Architectures",
         "Quantization",
-        "Pruning", "LowRank", "Allocation", "Models", "Evaluation", "Recipes", "RunRecords",
-        "Pipeline",
-        "Reports", "Text",
+        "Pruning", "LowRank", "Allocation", "Models", "Objectives", "Evaluation", "ZerothOrder",
+        "Recipes",
+        "RunRecords", "Pipeline", "Reports", "Text",
       ], swiftSettings: swiftSettings),
     .executableTarget(
       name: "PithTool",
@@ -149,6 +158,12 @@ let package = Package(
       [
         "Evaluation", "Models", "Architectures", "Quantization", "Checkpoints", "Weights",
         "Tensors", "Text", "JSONText",
+      ]),
+    tests(
+      "ZerothOrder",
+      [
+        "ZerothOrder", "Objectives", "Models", "Architectures", "Artefacts", "Quantization",
+        "Checkpoints", "Weights", "Tensors", "Text", "JSONText", "Digests",
       ]),
     tests("Recipes", ["Recipes", "JSONText"]),
     tests(

@@ -30,6 +30,8 @@ public struct ArtefactHeader: Sendable, Hashable {
   public var seed: UInt64
   /// The numeric path that the values came by: BLAS core and version, kernel target.
   public var fingerprint: String
+  /// How the values were tuned after compressing, canonical JSON; nil when they were not.
+  public var tuning: String?
 
   public init(
     toolVersion: String, configuration: String? = nil, companions: [String: String] = [:],
@@ -69,6 +71,7 @@ public struct ArtefactHeader: Sendable, Hashable {
       "fingerprint": .string(fingerprint),
     ]
     if let configuration { result["config"] = .string(configuration) }
+    if let tuning { result["tuning"] = .string(tuning) }
     if let calibrationHash { result["calibration_sha256"] = .string(calibrationHash) }
     if let keyValueScheme { result["kv_cache"] = .string(keyValueScheme.headerText) }
     for (name, text) in companions {
@@ -109,6 +112,7 @@ public struct ArtefactHeader: Sendable, Hashable {
       calibrationHash: attributes["calibration_sha256"]?.string,
       keyValueScheme: try KeyValueScheme(header: attributes["kv_cache"], path: path), seed: seed,
       fingerprint: try text("fingerprint"))
+    tuning = attributes["tuning"]?.string
     for (name, value) in attributes where name.hasPrefix(ArtefactFormat.companionPrefix) {
       guard let text = value.string else {
         throw .invalidAttribute(path: path, object: "/", attribute: name, found: "\(value)")

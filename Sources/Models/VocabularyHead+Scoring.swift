@@ -45,7 +45,7 @@ extension VocabularyHead {
       guard normalizer.isFinite else { throw .notFiniteLogits(row: row) }
       return RowScore(
         negativeLogLikelihood: normalizer - Double(target), top: top,
-        topLogProbability: Double(largest) - normalizer)
+        topLogProbability: Double(largest) - normalizer, normalizer: normalizer)
     }
 
     /// exp, with 0 for the difference of two infinities (nothing seen yet).
@@ -136,4 +136,6 @@ public struct RowScore: Sendable, Hashable {
   public let top: Int32
   /// log p(top).
   public let topLogProbability: Double
+  /// The logarithm of Σ exp(logit).
+  public let normalizer: Double
 }

@@ -71,6 +71,11 @@ struct VocabularyHead: Sendable {
     }
   }
 
+  /// Rows of the table, `tokens.count × width`.
+  func read(_ tokens: Range<Int>, into target: UnsafeMutablePointer<Float>) {
+    table.read(rows: tokens, into: target)
+  }
+
   private func multiply(
     _ x: UnsafePointer<Float>, _ rows: Int, _ weights: UnsafePointer<Float>, _ tokens: Range<Int>,
     _ y: UnsafeMutablePointer<Float>, _ stride: Int

@@ -16,6 +16,7 @@ extension PipelineError: CustomStringConvertible {
     case .calibrationMismatch(let tensor, let rows, let columns, let width, let path):
       "'\(path)': the statistics of the input of '\(tensor)' have \(width) entries, the weight is "
         + "\(rows) × \(columns): expected \(columns); they are of another model"
+    case .tuning(let reason): reason
     case .statisticsWithoutGram(let tensor, let columns, let path):
       "'\(path)': no Gram matrix for '\(tensor)', only sums; expected \(columns) × \(columns); "
         + "gather the statistics again"

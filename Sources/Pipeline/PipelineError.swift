@@ -30,4 +30,5 @@ public enum PipelineError: Error, Sendable {
   case valuesDiffer(tensor: String, path: String)
   case tensorMissing(tensor: String, path: String)
   case statisticsMismatch(tensor: String, width: Int, columns: Int)
+  case tuning(reason: String)
 }

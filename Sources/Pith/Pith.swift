@@ -8,6 +8,7 @@
 @_exported import LinearAlgebra
 @_exported import LowRank
 @_exported import Models
+@_exported import Objectives
 @_exported import Pipeline
 @_exported import Pruning
 @_exported import Quantization
@@ -17,3 +18,4 @@
 @_exported import Tensors
 @_exported import Text
 @_exported import Weights
+@_exported import ZerothOrder

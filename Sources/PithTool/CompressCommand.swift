@@ -40,6 +40,13 @@ struct CompressCommand: ParsableCommand {
   func run() throws {
     let recipe = try recipe.load()
     let source = try modelOptions.open()
+    let tuning = try TuningStage(
+      recipe, model: modelOptions.model, output: output, force: force, resume: resume,
+      workers: options.workerCount, memoryLimit: options.memory?.bytes)
+    if let tuning, resume, tuning.hasBase {
+      InterruptHandler.install()
+      return try tune(tuning)
+    }
     let plan = try Planner.plan(
       recipe, for: source, options: options.planOptions(hashing: hash, durable: fsync),
       calibration: statistics.load())
@@ -50,7 +57,7 @@ struct CompressCommand: ParsableCommand {
     let record: RunRecord
     do {
       record = try CompressionRun.run(
-        plan, target: .init(output: output, force: force, resume: resume),
+        plan, target: .init(output: tuning?.base ?? output, force: force, resume: resume),
         identity: .current(version: toolVersion),
         interruption: InterruptHandler.interruption, report: printer.report)
     } catch {
@@ -58,8 +65,19 @@ struct CompressCommand: ParsableCommand {
       throw error
     }
     printer.finish()
+    if let tuning { try tune(tuning) }
     try FileOutput.write(record.json.text(.pretty) + "\n", to: output + ".run.json")
     if let html { try FileOutput.write(HTMLReport.page(record), to: html) }
     print(options.json ? record.json.text(.pretty) : TerminalReport.summary(record))
+  }
+
+  private func tune(_ stage: TuningStage) throws {
+    let printer = TuningPrinter(quiet: options.json)
+    let outcome = try TuningRun.run(
+      stage.request, identity: .current(version: toolVersion),
+      interruption: InterruptHandler.interruption, report: printer.report)
+    printer.finish()
+    for warning in outcome.warnings { StandardError.write("warning: \(warning)") }
+    if !options.json { print(TuningText.summary(outcome), terminator: "") }
   }
 }

@@ -44,6 +44,11 @@ enum ExitStatus: Int32 {
     case ModelError.badSampling, EvaluationError.tooFewModels,
       EvaluationError.tokenFileNeedsNoWindows, EvaluationError.tooManyTopTokens:
       .usage
+    case ZerothOrderError.interrupted: .stopped
+    case ZerothOrderError.badOption, ZerothOrderError.logExists, ZerothOrderError.stepsBeyondLog,
+      ZerothOrderError.nothingToTune, ZerothOrderError.logOfOtherRun:
+      .usage
+    case is ZerothOrderError, is ObjectivesError: .badInput
     case ModelError.scratchFile: .outOfResource
     case is ModelError, is ArchitectureError, is EvaluationError: .badInput
     case is UsageError: .usage
@@ -66,7 +71,7 @@ enum ExitStatus: Int32 {
     case .unmatchedSelectors, .strictGroup, .rankTooLarge, .tooManyOutliers, .patternDoesNotFit,
       .statisticsNeeded, .search,
       .outputExists, .outputIsModel, .unfinishedRun, .nothingToResume, .changedSinceJournal,
-      .workFolderBusy:
+      .workFolderBusy, .tuning:
       .usage
     case .memoryTooSmall, .diskTooSmall, .diskFull: .outOfResource
     case .interrupted: .stopped

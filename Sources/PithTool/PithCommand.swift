@@ -29,6 +29,7 @@ struct PithCommand: ParsableCommand {
       ValidateCommand.self, VerifyCommand.self, DecompressCommand.self, RecipeCommand.self,
       EvaluateCommand.self, CompareCommand.self, CalibrateCommand.self, GenerateCommand.self,
       SearchCommand.self,
+      FinetuneCommand.self, ReplayCommand.self, LogCommand.self,
     ])
 }
 

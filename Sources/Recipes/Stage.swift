@@ -9,6 +9,7 @@ public enum Stage: Sendable, Hashable {
   case outliers(OutlierOptions)
   case transform(TransformOptions)
   case activations(ActivationOptions)
+  case finetune(FinetuneOptions)
 }
 
 extension Stage {
@@ -27,6 +28,9 @@ extension Stage {
     },
     StageKind(wrap: Stage.activations) {
       if case .activations(let options) = $0 { options } else { nil }
+    },
+    StageKind(wrap: Stage.finetune) {
+      if case .finetune(let options) = $0 { options } else { nil }
     },
   ]
 

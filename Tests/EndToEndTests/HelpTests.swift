@@ -6,7 +6,7 @@ import Testing
 @Suite struct HelpTests {
   @Test(arguments: [
     "inspect", "convert", "plan", "compress", "validate", "verify", "decompress", "recipe",
-    "evaluate", "compare", "calibrate", "generate", "search",
+    "evaluate", "compare", "calibrate", "generate", "finetune", "replay", "log", "search",
   ])
   func helpOfACommand(_ command: String) throws {
     let run = try Program.run([command, "--help"], environment: ["COLUMNS": "80"])

@@ -28,7 +28,7 @@ struct DiagnosticTests {
       """,
       """
       3️⃣error: unknown stage 'quantise' in 'stages'; did you mean 'quantize'? (known stages: \
-      transform, outliers, prune, low_rank, quantize, activations)
+      transform, outliers, prune, low_rank, quantize, activations, finetune)
       """,
       "4️⃣error: unknown key 'xyzzy' in 'low_rank' (known keys: method, of, rank, factors)")
   }
@@ -117,12 +117,12 @@ struct DiagnosticTests {
       """,
       """
       6️⃣error: a stage must be a mapping such as 'quantize: {…}', found the text 'outliers' (known \
-      stages: transform, outliers, prune, low_rank, quantize, activations)
+      stages: transform, outliers, prune, low_rank, quantize, activations, finetune)
       """,
       "7️⃣error: 'low_rank' must be a mapping of options (method, of, rank, factors), found nothing",
       """
       8️⃣error: a stage must be a mapping such as 'quantize: {…}', found a list (known stages: \
-      transform, outliers, prune, low_rank, quantize, activations)
+      transform, outliers, prune, low_rank, quantize, activations, finetune)
       """)
   }
 
@@ -180,7 +180,7 @@ struct DiagnosticTests {
       "4️⃣error: 'set' in 'overrides' conflicts with 'skip'; give one of them",
       """
       5️⃣error: unknown stage 'quantise' in 'set'; did you mean 'quantize'? (known stages: \
-      transform, outliers, prune, low_rank, quantize, activations)
+      transform, outliers, prune, low_rank, quantize, activations, finetune)
       """)
   }
 

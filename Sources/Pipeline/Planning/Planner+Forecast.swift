@@ -17,7 +17,7 @@ enum StageForecast {
     var transform = 0
     for stage in compression.stages {
       switch stage {
-      case .quantize(let scheme), .hqq(let scheme):
+      case .quantize(let scheme), .hqq(let scheme), .refitted(let scheme):
         base = quantizedBytes(rows: rows, columns: columns, scheme)
       case .gptq(let scheme, let options):
         base = quantizedBytes(rows: rows, columns: columns, scheme)
@@ -108,7 +108,7 @@ enum StageForecast {
     for stage in compression.stages {
       switch stage {
       case .hqq: seconds += rows * columns * 4 / 2e7
-      case .quantize(let scheme), .gptq(let scheme, _):
+      case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme):
         let candidates: Double =
           if case .meanSquare(let steps, _) = scheme.clip { Double(steps) / 2 } else { 1 }
         seconds += rows * columns * 4 / 1.2e9 * candidates

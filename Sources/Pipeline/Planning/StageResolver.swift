@@ -37,6 +37,9 @@ enum StageResolver {
         resolved.append(try outliers(options, view, tensor))
       case .transform(let options):
         resolved.append(.channelScale(alpha: options.alpha))
+      case .finetune:
+        // Of the finished artefact, not of one weight (`TuningStage`).
+        continue
       case .activations(let options):
         resolved.append(try activations(options, tensor, recipe))
       }
@@ -76,7 +79,7 @@ enum StageResolver {
         scaleType: options.scales.dtype,
         clip: options.clip == .mse ? .meanSquare() : .none)
       switch options.method {
-      case .rtn: return .quantize(scheme)
+      case .rtn: return options.refit == true ? .refitted(scheme) : .quantize(scheme)
       case .hqq:
         guard granularity != .tensor else {
           throw PipelineError.stage(

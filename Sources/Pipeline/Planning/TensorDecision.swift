@@ -51,6 +51,8 @@ public enum ResolvedStage: Sendable, Hashable {
   case hqq(IntegerScheme)
   /// Calibrated: needs the statistics of the weight's input.
   case gptq(IntegerScheme, GPTQOptions)
+  /// Rounded to nearest, then the scales fitted to the codes; calibrated.
+  case refitted(IntegerScheme)
   case prune(PrunePattern)
   case lowRank(of: LowRankSubject, rank: Int, factorType: DType)
   case outliers(count: Int, valueType: DType)
@@ -63,7 +65,7 @@ public enum ResolvedStage: Sendable, Hashable {
   /// Whether the stage needs the statistics of the weight's input.
   var isCalibrated: Bool {
     switch self {
-    case .gptq, .activationOutliers: true
+    case .gptq, .refitted, .activationOutliers: true
     case .activations(let scheme): scheme.granularity == .tensor(maximum: nil)
     default: false
     }
@@ -107,7 +109,8 @@ extension ResolvedStage: CustomStringConvertible {
   /// What the stage makes of a weight, as a short type: "int4 g128".
   public var description: String {
     switch self {
-    case .quantize(let scheme), .hqq(let scheme), .gptq(let scheme, _):
+    case .quantize(let scheme), .hqq(let scheme), .gptq(let scheme, _),
+      .refitted(let scheme):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
     case .format(let format): format.description
     case .prune(.fraction(let fraction)):

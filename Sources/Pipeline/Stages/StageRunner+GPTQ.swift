@@ -20,6 +20,22 @@ extension StageRunner {
     notes += report.warnings
     return result
   }
+
+  /// Round-to-nearest codes with the scales that lose least under the input's statistics.
+  static func refitted(
+    _ weight: CompressedWeight, _ scheme: IntegerScheme, statistics: InputStatistics?,
+    pool: WorkerPool
+  ) throws -> CompressedWeight {
+    guard var gram = statistics?.gram else {
+      throw QuantizationError.statisticsMismatch(
+        rows: weight.rows, columns: weight.columns, gram: [0, 0])
+    }
+    for transform in weight.site?.transforms ?? [] { transform.apply(toGram: &gram) }
+    let rounded = try RoundToNearest.quantize(weight, scheme: scheme, pool: pool)
+    return try ScaleRefit.refit(
+      rounded, target: weight.decodedBase(), gram: gram, pool: pool
+    ).weight
+  }
 }
 
 extension InputTransform {

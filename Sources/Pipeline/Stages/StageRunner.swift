@@ -14,7 +14,7 @@ extension TensorDecision.Compression {
     let keepsValues = stages.allSatisfy { stage in
       switch stage {
       case .prune, .outliers, .activationOutliers, .lowRank(of: .error, _, _), .activations: true
-      case .quantize, .hqq, .format, .gptq, .lowRank, .channelScale: false
+      case .quantize, .hqq, .format, .gptq, .refitted, .lowRank, .channelScale: false
       }
     }
     return keepsValues ? source : nil
@@ -61,6 +61,8 @@ enum StageRunner {
       case .gptq(let scheme, let options):
         weight = try gptq(
           weight, scheme, options, statistics: statistics, pool: pool, notes: &notes)
+      case .refitted(let scheme):
+        weight = try refitted(weight, scheme, statistics: statistics, pool: pool)
       case .prune(.fraction(let fraction)):
         weight = try MagnitudePruning.prune(weight, sparsity: fraction)
       case .prune(.keeping(let kept, let of)):

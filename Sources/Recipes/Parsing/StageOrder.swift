@@ -3,7 +3,7 @@ enum StageOrder {
   static func check(_ stages: [Stage], _ sink: inout DiagnosticSink) {
     var quantized = false
     var rounded = false
-    for stage in stages {
+    for (index, stage) in stages.enumerated() {
       switch stage {
       case .quantize: quantized = true
       case .activations where rounded:
@@ -27,6 +27,10 @@ enum StageOrder {
           'low_rank' of the weight after 'quantize' makes the base dense again; quantize after \
           it, or repair with 'of: error'
           """)
+      case .finetune where index + 1 < stages.count:
+        sink.error(
+          at: stage.position,
+          "'finetune' tunes the finished artefact, so nothing can follow it; move it to the end")
       default: break
       }
     }

@@ -93,6 +93,7 @@ extension QuantizeOptions {
   /// What in these options contradicts itself, as a sentence; nil when nothing does.
   public var contradiction: String? {
     guard let format else {
+      if method == .hqq, refit == true { return "'refit' is for methods 'rtn' and 'gptq'" }
       if !scales.isPlain { return "scales '\(scales.rawValue)' need a 'format', not 'bits'" }
       if rule != nil { return "'rule' needs a 'format', not 'bits'" }
       if packing != nil { return "'packing' needs a 'format', not 'bits'" }
@@ -101,6 +102,7 @@ extension QuantizeOptions {
     }
     let name = format.rawValue
     if method == .hqq { return "method 'hqq' is for 'bits'" }
+    if refit == true { return "'refit' is for 'bits'; leave it out with a format" }
     if !symmetric { return "'symmetric: false' is for 'bits'; '\(name)' has no zero points" }
     if format.isBlock {
       if group != format.group { return "'\(name)' has its own groups; leave 'group' out" }

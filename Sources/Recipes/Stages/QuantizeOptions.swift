@@ -66,7 +66,8 @@ public struct QuantizeOptions: Sendable, Hashable {
   public var damping: Double?
   /// Only with `gptq`; nil is the default.
   public var order: Order?
-  /// Only with `gptq`: whether scales are fitted to the codes at the end; nil is the default.
+  /// Whether scales are fitted to the codes at the end, which needs statistics; nil is the default:
+  /// with `gptq` they are, with `rtn` not.
   public var refit: Bool?
   /// Only with `gptq`; nil is the default.
   public var rounding: Rounding?
@@ -103,7 +104,7 @@ public struct QuantizeOptions: Sendable, Hashable {
   public var foreignOptions: [String] {
     guard method != .gptq else { return [] }
     return [
-      damping.map { _ in "damping" }, order.map { _ in "order" }, refit.map { _ in "refit" },
+      damping.map { _ in "damping" }, order.map { _ in "order" },
       rounding.map { _ in "rounding" }, weakColumns.map { _ in "weak_columns" },
     ].compactMap { $0 }
   }
@@ -194,7 +195,10 @@ extension QuantizeOptions: StageOptions {
       """),
     .optional(
       "refit", \.refit, .boolean,
-      "Only `gptq`: whether the scales are fitted to the codes at the end; true when absent."),
+      """
+      Whether the scales are fitted to the codes at the end, which needs statistics; when absent, \
+      with `gptq` true and with `rtn` false.
+      """),
     .optional(
       "rounding", \.rounding, .choice(),
       """

@@ -1,0 +1,70 @@
+import Models
+import Tensors
+
+/// What a model is to become better at: examples, and a loss on some of them.
+///
+/// The loss is a function of the final hidden states of the examples' sequences, so that several
+/// variants of a model can be run together; logits are made only where they count.
+public protocol Objective: Sendable {
+  /// A short name: "kl", "lm", "options".
+  var name: String { get }
+  /// How many examples there are.
+  var count: Int { get }
+
+  /// The sequences that some examples need, laid end to end in order.
+  func sequences(_ examples: [Int]) -> [[Int32]]
+
+  /// The loss on some examples.
+  ///
+  /// - Parameters:
+  ///   - model: the model whose head makes logits.
+  ///   - hidden: final hidden states of `sequences(examples)`.
+  ///   - batch: those sequences.
+  func loss(
+    _ model: LanguageModel, hidden: Matrix<Float>, batch: TokenBatch, examples: [Int]
+  ) throws -> LossSum
+
+  /// The examples of a batch; each of the words is a fresh random number.
+  func draw(_ words: [UInt64]) -> [Int]
+}
+
+extension Objective {
+  public func draw(_ words: [UInt64]) -> [Int] {
+    words.map { Int($0.multipliedFullWidth(by: UInt64(count)).high) }
+  }
+}
+
+/// An objective that needs the model to write: its loss cannot come from one pass.
+public protocol GenerativeObjective: Objective {
+  /// The loss on some examples, the model continuing their prompts.
+  func loss(_ model: LanguageModel, examples: [Int]) throws -> LossSum
+}
+
+/// A sum of losses with what it is a sum over; shards add up exactly in this form.
+public struct LossSum: Sendable, Hashable {
+  public var sum: Double
+  /// Tokens or examples that were summed over.
+  public var count: Int
+  /// How many were right, where that means something.
+  public var hits: Int
+  public var cases: Int
+
+  public init(sum: Double = 0, count: Int = 0, hits: Int = 0, cases: Int = 0) {
+    self.sum = sum
+    self.count = count
+    self.hits = hits
+    self.cases = cases
+  }
+
+  /// The mean loss; NaN of nothing.
+  public var mean: Double { count == 0 ? .nan : sum / Double(count) }
+  /// The fraction that was right; nil where there is no right and wrong.
+  public var accuracy: Double? { cases == 0 ? nil : Double(hits) / Double(cases) }
+
+  public static func += (left: inout LossSum, right: LossSum) {
+    left.sum += right.sum
+    left.count += right.count
+    left.hits += right.hits
+    left.cases += right.cases
+  }
+}

@@ -1,0 +1,221 @@
+import ArgumentParser
+import Foundation
+import Pith
+
+extension TuningRequest.Goal: ExpressibleByArgument {}
+
+/// What is learnt, and from what.
+struct TuningDataOptions: ParsableArguments {
+  @Option(help: "A text, JSONL, or an HDF5 file with window_ids.")
+  var data: String
+
+  @Option(help: "The same, never learnt from. Default: the last tenth of --data.")
+  var heldOut: String?
+
+  @Option(help: "The most held-out windows or records.")
+  var heldOutCount = 64
+
+  @Option(
+    help: """
+      kl (the --teacher's distribution), lm (the next token), options (of --template), \
+      answers-f1, answers-accuracy. Default: by what else is given.
+      """)
+  var objective: TuningRequest.Goal?
+
+  @Option(help: "Another objective beside the first, such as lm=0.1; may be repeated.")
+  var mix: [String] = []
+
+  @Option(help: "The original model, whose distribution is learnt.")
+  var teacher: String?
+
+  @Option(help: "Prompt and options, label 0 first: '{text} It was{ bad| good}'.")
+  var template: String?
+
+  @Option(help: "With --template: the field with the right option's number.")
+  var label = "label"
+
+  @Option(help: "With --template: the field with each record's own list of options.")
+  var choices: String?
+
+  @Option(help: "With answers: the field with the right answer, or a list of them.")
+  var answer = "answer"
+
+  @Option(help: "With --template: cut the text to so many tokens.")
+  var maxTextTokens: Int?
+
+  @Flag(help: "Put the tokenizer's beginning token first.")
+  var bos = false
+
+  @Option(help: "JSONL without --template: the field that holds the text.")
+  var field = "text"
+
+  @Option(help: "A tokenizer.json in place of the model's own.")
+  var tokenizer: String?
+
+  @Option(help: "Tokens of a window. Default: 64.")
+  var length: Int?
+
+  @Option(help: "The most windows to learn from.")
+  var windows = 2048
+
+  func fill(_ request: inout TuningRequest) throws {
+    request.heldOut = heldOut
+    request.heldOutCount = heldOutCount
+    request.goal = objective
+    for text in mix {
+      let parts = text.split(separator: "=")
+      guard parts.count == 2, let goal = TuningRequest.Goal(rawValue: String(parts[0])),
+        let weight = Double(parts[1]), weight > 0
+      else { throw UsageError("--mix is '\(text)'; expected such as lm=0.1") }
+      request.mixed.append((goal, weight))
+    }
+    request.teacher = teacher
+    request.template = template
+    request.labelField = label
+    request.choicesField = choices
+    request.answerField = answer
+    request.maximumTextTokens = maxTextTokens
+    request.withBeginning = bos
+    request.field = field
+    request.tokenizer = tokenizer
+    request.length = length
+    request.windows = windows
+  }
+}
+
+/// How a run steps: a method's settings, and what is changed of them.
+struct TuningStepOptions: ParsableArguments {
+  @Option(
+    help: """
+      qzo (scales, logarithmic), qzo-paper (scales, the paper's settings), mezo (dense weights), \
+      sparse-mezo, lora (low-rank factors), zo-adam (scales).
+      """)
+  var method = "qzo"
+
+  @Option(help: "Steps.")
+  var steps = 2000
+
+  @Option(help: "Examples of a step.")
+  var batch = 16
+
+  @Option(help: "The seed of directions and batches.")
+  var seed: UInt64 = 0
+
+  @Option(
+    help: """
+      What is tuned, a comma between: scales, outliers, low_rank, singular_values, norms, biases, \
+      dense.
+      """)
+  var parameters: String?
+
+  @Option(help: "Scales' form: log or absolute.")
+  var form: String?
+
+  @Option(help: "Directions of a step.")
+  var directions: Int?
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Whether directions share out the batch, instead of each seeing all of it.")
+  var shared: Bool?
+
+  @Option(help: "two_sided or one_sided.")
+  var estimator: String?
+
+  @Option(help: "Directions' distribution: rademacher, gaussian or low_rank.")
+  var distribution: String?
+
+  @Option(help: "How far the sides are apart. Default: calibrated.")
+  var epsilon: Double?
+
+  @Option(help: "Default: calibrated by --relative-step.")
+  var learningRate: Double?
+
+  @Option(help: "How far a step moves, relative to the coordinates' length.")
+  var relativeStep: Double?
+
+  @Option(help: "The bound of a slope: calibrated, none, or a number.")
+  var clip: String?
+
+  @Option(help: "constant, linear or cosine.")
+  var schedule: String?
+
+  @Option(help: "sgd, momentum, adam or sign.")
+  var rule: String?
+
+  @Option(help: "Momentum's and Adam's first decay.")
+  var beta1: Double?
+
+  @Option(help: "Adam's second decay.")
+  var beta2: Double?
+
+  @Option(help: "Of dense weights.")
+  var weightDecay: Double?
+
+  @Option(help: "What a running average of the coordinates keeps at each step; 0: none.")
+  var averaging: Double?
+
+  @Flag(help: "One block a step, in turn.")
+  var blockwise = false
+
+  @Option(help: "Of dense weights: the fraction, the largest, that stays.")
+  var sparsity: Double?
+
+  @Option(help: "Steps from one held-out evaluation to the next.")
+  var evaluateEvery: Int?
+
+  @Option(help: "Probes of the calibration.")
+  var probes: Int?
+
+  func options() throws -> TuningOptions {
+    guard var result = TuningOptions.named(method) else {
+      throw UsageError(
+        "there is no method '\(method)'; expected \(TuningOptions.names.joined(separator: ", "))")
+    }
+    func choice<T: RawRepresentable>(_ name: String, _ text: String?, _ old: T) throws -> T
+    where T.RawValue == String {
+      guard let text else { return old }
+      guard let value = T(rawValue: text) else { throw UsageError("--\(name) cannot be '\(text)'") }
+      return value
+    }
+    result.steps = steps
+    result.batch = batch
+    result.seed = seed
+    if let parameters {
+      result.parameters = Set(
+        try parameters.split(separator: ",").map { text in
+          guard let kind = ParameterKind(rawValue: String(text)) else {
+            throw UsageError("--parameters has no kind '\(text)'")
+          }
+          return kind
+        })
+    }
+    result.form = try choice("form", form, result.form)
+    result.estimator = try choice("estimator", estimator, result.estimator)
+    result.distribution = try choice("distribution", distribution, result.distribution)
+    result.schedule = try choice("schedule", schedule, result.schedule)
+    result.rule = try choice("rule", rule, result.rule)
+    result.directions = directions ?? result.directions
+    result.shared = shared ?? (result.shared && result.batch % result.directions == 0)
+    result.epsilon = epsilon ?? result.epsilon
+    result.learningRate = learningRate ?? result.learningRate
+    result.relativeStep = relativeStep ?? result.relativeStep
+    switch clip {
+    case nil: break
+    case "calibrated"?: result.clip = .calibrated
+    case "none"?: result.clip = .none
+    case let text?:
+      guard let bound = Double(text) else { throw UsageError("--clip cannot be '\(text)'") }
+      result.clip = .value(bound)
+    }
+    result.beta1 = beta1 ?? result.beta1
+    result.beta2 = beta2 ?? result.beta2
+    result.weightDecay = weightDecay ?? result.weightDecay
+    result.averaging = averaging ?? result.averaging
+    result.blockwise = blockwise || result.blockwise
+    result.sparsity = sparsity ?? result.sparsity
+    result.evaluateEvery = evaluateEvery ?? max(1, steps / 20)
+    result.probes = probes ?? result.probes
+    return result
+  }
+}
