@@ -114,6 +114,7 @@ extension QuantizeOptions {
   /// What in these options contradicts itself, as a sentence; nil when nothing does.
   public var contradiction: String? {
     guard let format else {
+      if method == .hqq, refit == true { return "'refit' is for methods 'rtn' and 'gptq'" }
       if !scales.isPlain { return "scales '\(scales.rawValue)' need a 'format', not 'bits'" }
       if rule != nil { return "'rule' needs a 'format', not 'bits'" }
       if packing != nil { return "'packing' needs a 'format', not 'bits'" }
