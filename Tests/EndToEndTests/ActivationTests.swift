@@ -87,10 +87,11 @@ import Testing
         - quantize: {method: rtn, bits: 8, group: channel}
         - activations: {format: int8, granularity: tensor}
       """.write(toFile: recipe, atomically: true, encoding: .utf8)
-      let refused = try Program.run([
-        "compress", recipe, "--model", Self.model, "--output", folder + "/out.h5",
+      // Without a file the run gathers what it needs.
+      let own = try Program.run([
+        "compress", recipe, "--model", Self.model, "--output", folder + "/own.h5",
       ])
-      #expect(refused.status == 2 && refused.error.contains("pith calibrate"), "\(refused.error)")
+      #expect(own.status == 0, "\(own.error)")
       let statistics = folder + "/statistics.h5"
       let calibrate = try Program.run([
         "calibrate", "--model", Self.model, "--output", statistics, "--sequences", "16",

@@ -44,7 +44,8 @@ import Weights
     }
     let nano = try CheckpointOpener.open(SharedFiles.fixture("nanollama/model.h5"))
     // Stages of the whole model need to know what it is.
-    let sources: [any TensorSource] = recipe.modelStages.isEmpty && !isSearched ? [nano, half] : [nano]
+    let sources: [any TensorSource] =
+      recipe.modelStages.isEmpty && !isSearched ? [nano, half] : [nano]
     for source in sources {
       try SharedFiles.withTemporaryFolder { folder in
         let plan = try Planner.plan(
