@@ -93,15 +93,14 @@ import Testing
     }
   }
 
-  @Test func smoothingNeedsStatistics() throws {
+  @Test func smoothingGathersItsOwnStatistics() throws {
     try SharedFiles.withTemporaryFolder { folder in
       let run = try Program.run([
         "compress", CompressTests.recipe("w8a8-smoothquant"), "--model", Self.model, "--output",
         folder + "/out.h5",
       ])
-      #expect(run.status == 2, "\(run.status)")
-      #expect(run.error.contains("'smooth'") && run.error.contains("pith calibrate"))
-      #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+      #expect(run.status == 0, "\(run.error)")
+      #expect(try Program.run(["verify", folder + "/out.h5"]).status == 0)
     }
   }
 

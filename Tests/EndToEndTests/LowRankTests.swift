@@ -73,10 +73,6 @@ import Testing
         statistics: statistics, in: folder)
       #expect(mixed.error < plain.error)
       #expect(FileManager.default.fileExists(atPath: output))
-      let without = try Program.run([
-        "plan", try Self.recipe("[{budget: {total_bits: 3.5}}]", in: folder), "--model", Self.model,
-      ])
-      #expect(without.status == 2 && without.error.contains("statistics"))
     }
   }
 

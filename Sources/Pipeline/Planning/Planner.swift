@@ -18,6 +18,9 @@ public enum Planner {
     _ recipe: Recipe, for model: any TensorSource, options: PlanOptions,
     calibration given: CalibrationInput? = nil
   ) throws -> Plan {
+    let given =
+      try given
+      ?? (recipe.looksAhead ? .gathered(for: recipe, model, options: options) : nil)
     let recipe = try BudgetPass.expanded(
       recipe, for: model, options: options, calibration: given)
     let narrowing = try Narrowing(recipe, source: model, calibration: given)

@@ -60,7 +60,7 @@ extension ActivationOptions: StageOptions {
       "granularity", \.granularity, .choice(),
       """
       How far a scale reaches: `token` gives each row its own, `block` each run of inputs within a \
-      row, both found while running; `tensor` is one for all, from `--statistics`.
+      row, both found while running; `tensor` is one for all, from the calibration.
       """),
     .optional(
       "block", \.block, .integer(2...65536), "Only `block`: inputs of a run; 32 when absent."),

@@ -21,8 +21,8 @@ extension BudgetOptions: StageOptions {
       "total_bits", \.totalBits, .number(2.05...9),
       """
       Stored bits for each weight over all compressed tensors: codes, scales, zero points and \
-      factors. GPTQ and EoRA are tried on every weight, so `--statistics` is needed, and the plan \
-      takes as long as several runs. The only stage of its recipe.
+      factors. GPTQ and EoRA are tried on every weight, so that the plan takes as long as several runs. \
+      The only stage of its recipe.
       """)
   ]
 }

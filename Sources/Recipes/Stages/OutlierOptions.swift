@@ -40,7 +40,7 @@ extension OutlierOptions: StageOptions {
       "method", \.method, .choice(),
       """
       What is kept: `columns` takes the input columns with the largest norms; `activations` those \
-      that the largest inputs meet (LLM.int8()) and needs `--statistics`.
+      that the largest inputs of the calibration meet (LLM.int8()).
       """),
     .alternative(
       "count", of: "amount", .integer(1...65536), "How many columns of each weight.",

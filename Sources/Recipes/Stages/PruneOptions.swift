@@ -97,7 +97,7 @@ extension PruneOptions: StageOptions {
       Which entries go: `magnitude` takes the smallest absolute values; `wanda` the smallest \
       products of weight and input norm in each output; `sparsegpt` goes through the inputs and \
       makes good by later ones what it drops; `obc` is the exact greedy choice, for small layers. \
-      All but the first need `--statistics`.
+      All but the first are calibrated.
       """),
     .alternative(
       "sparsity", of: "amount", .fraction, "The fraction of the entries that becomes zero.",
@@ -113,7 +113,7 @@ extension PruneOptions: StageOptions {
       """
       How a sparsity is handed out over the weights: `uniform` (the default) gives each the same, `erk` lets small \
       ones keep more, `global` has one threshold for all (only `magnitude`), `adaptive` makes the sum \
-      of measured output errors small and needs `--statistics`.
+      of measured output errors small.
       """),
     .optional(
       "scope", \.scope, .choice(),
@@ -124,7 +124,7 @@ extension PruneOptions: StageOptions {
       "What steadies the statistics, relative to their mean; 0.01 when absent."),
     .optional(
       "refit", \.refit, .boolean,
-      "Whether survivors are fitted again by least squares; needs `--statistics`; false when absent."
+      "Whether survivors are fitted again by least squares (calibrated); false when absent."
     ),
     .optional(
       "joint", \.joint, .boolean,

@@ -164,7 +164,7 @@ extension QuantizeOptions: StageOptions {
       "clip", \.clip, .choice(),
       """
       The range of a group: `mse` searches the least squared error, `none` holds every value; \
-      `output` (with `rtn`) searches the least error of the layer's output and needs statistics.
+      `output` (with `rtn`) searches the least error of the layer's output (calibrated).
       """),
     .optional(
       "scales", \.scales, .choice(),

@@ -51,7 +51,7 @@ extension SmoothOptions: StageOptions {
   static let key = "smooth"
   static let summary = """
     Divides inputs by a scale per channel and multiplies the columns that read them, folded into the \
-    norm or the linear layer before where that is exact. A stage of the whole model; needs statistics.
+    norm or the linear layer before where that is exact. A stage of the whole model, calibrated.
     """
   static let options: [OptionDeclaration<Self>] = [
     .required(
