@@ -65,6 +65,8 @@ interop: build
 	@python3 Tests/Interop/artefact_with_h5py.py $(PITH) fixtures/nanollama/model.h5 || [ $$? = 77 ]
 	@python3 Tests/Interop/rtn_error.py $(PITH) fixtures/nanollama/model.h5 || [ $$? = 77 ]
 	@python3 Tests/Interop/peft_roundtrip.py $(PITH) fixtures/nanollama || [ $$? = 77 ]
+	@python3 Tests/Interop/export_formats.py $(PITH) fixtures/nanollama || [ $$? = 77 ]
+	@python3 Tests/Interop/keras_weights.py $(PITH) || [ $$? = 77 ]
 
 clean:
 	rm -rf .build .build-*
