@@ -28,7 +28,7 @@ with tempfile.TemporaryDirectory() as folder:
     print({key: getattr(loaded.config, key) for key in (
         "intermediate_size", "num_attention_heads", "num_key_value_heads", "num_hidden_layers")})
     prompt = "Once upon a time"
-    ours = run("generate", dense, "--prompt", prompt, "--tokens", "16", "--temperature", "0")
+    ours = run("generate", "--model", dense, "--prompt", prompt, "--tokens", "16", "--temperature", "0")
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(dense)
