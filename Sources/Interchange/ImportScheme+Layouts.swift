@@ -1,0 +1,175 @@
+import Tensors
+import Weights
+
+/// The layouts of codes, scales and zero points that folders hold, taken apart.
+extension ImportScheme {
+  func compressedTensors(_ parts: ImportParts) throws -> CompressedWeight {
+    let shape = try parts.integers(".weight_shape", count: 2)
+    let (rows, columns) = (shape[0], shape[1])
+    let length = try groupLength(columns: columns, parts)
+    let groups = columns / length
+    guard rows > 0, rows < 1 << 31, columns < 1 << 31 else {
+      throw malformed(parts, ".weight_shape", "\(shape)", "two extents")
+    }
+    // Before the spring of 2026 words had gaps where bits do not divide 32.
+    let dense = PackedWords.count(codes: columns, bits: bits)
+    let found = try parts.shape(".weight_packed")
+    guard found == [rows, dense] else {
+      let gapped = (columns + 32 / bits - 1) / (32 / bits)
+      throw InterchangeError.malformed(
+        path: path, item: parts.module + ".weight_packed", found: "\(found)",
+        expected: "\([rows, dense])"
+          + (found == [rows, gapped] ? " (an older file with gaps between words)" : ""))
+    }
+    let words = try parts.words(".weight_packed", shape: found)
+    var codes: [UInt8] = []
+    codes.reserveCapacity(rows * columns)
+    for row in 0..<rows {
+      codes += PackedWords.codes(
+        Array(words[row * dense..<(row + 1) * dense]), count: columns, bits: bits)
+    }
+    let scales = try parts.floats(".weight_scale", count: rows * groups)
+    let zeros: [UInt8]
+    if symmetric {
+      zeros = middle(rows * groups)
+    } else {
+      let zeroWords = try parts.words(
+        ".weight_zero_point", shape: [PackedWords.count(codes: rows, bits: bits), groups])
+      let transposed = PackedWords.codes(
+        wordsFirst: zeroWords, lines: groups, length: rows, bits: bits)
+      zeros = (0..<rows * groups).map { transposed[$0 % groups * rows + $0 / groups] }
+    }
+    return try assembled(parts, rows, columns, length, codes, scales, zeros, order: nil)
+  }
+
+  func gptq(_ parts: ImportParts, zeroOffset: UInt8) throws -> CompressedWeight {
+    let found = try parts.shape(".qweight")
+    guard found.count == 2, found[0] * 32 % bits == 0 else {
+      throw malformed(parts, ".qweight", "\(found)", "words × outputs")
+    }
+    let (rows, columns) = (found[1], found[0] * 32 / bits)
+    let length = try groupLength(columns: columns, parts)
+    let groups = columns / length
+    let codes = PackedWords.codes(
+      wordsFirst: try parts.words(".qweight", shape: found), lines: rows, length: columns,
+      bits: bits)
+    let zeroWords = PackedWords.count(codes: rows, bits: bits)
+    let words = try parts.words(".qzeros", shape: [groups, zeroWords])
+    let top = UInt8((1 << bits) - 1)
+    var zeros = [UInt8](repeating: 0, count: rows * groups)
+    for group in 0..<groups {
+      let run = PackedWords.codes(
+        Array(words[group * zeroWords..<(group + 1) * zeroWords]), count: rows, bits: bits)
+      for row in 0..<rows { zeros[row * groups + group] = (run[row] &+ zeroOffset) & top }
+    }
+    var order: [Int]?
+    if parts.has(".g_idx") {
+      let index = try parts.integers(".g_idx", count: columns)
+      order = try inputOrder(index, length: length, groups: groups, parts)
+    }
+    return try assembled(
+      parts, rows, columns, length, codes, try scales(parts, rows, groups), zeros, order: order)
+  }
+
+  func awq(_ parts: ImportParts) throws -> CompressedWeight {
+    let found = try parts.shape(".qweight")
+    guard found.count == 2 else {
+      throw malformed(parts, ".qweight", "\(found)", "inputs × words")
+    }
+    let (rows, columns) = (found[1] * 8, found[0])
+    let length = try groupLength(columns: columns, parts)
+    let groups = columns / length
+    func transposed(_ words: [UInt32], _ lines: Int) -> [UInt8] {
+      let flat = PackedWords.codes(awq: words[...])
+      return (0..<rows * lines).map { flat[$0 % lines * rows + $0 / lines] }
+    }
+    let codes = transposed(try parts.words(".qweight", shape: found), columns)
+    let zeros =
+      symmetric && !parts.has(".qzeros")
+      ? middle(rows * groups)
+      : transposed(try parts.words(".qzeros", shape: [groups, found[1]]), groups)
+    return try assembled(
+      parts, rows, columns, length, codes, try scales(parts, rows, groups), zeros, order: nil)
+  }
+
+  /// Groups × outputs, as outputs × groups.
+  private func scales(
+    _ parts: ImportParts, _ rows: Int, _ groups: Int
+  ) throws -> (values: [Float], dtype: DType) {
+    let (values, dtype) = try parts.floats(".scales", count: rows * groups)
+    return ((0..<rows * groups).map { values[$0 % groups * rows + $0 / groups] }, dtype)
+  }
+
+  private func middle(_ count: Int) -> [UInt8] {
+    Array(repeating: UInt8(1 << (bits - 1)), count: count)
+  }
+
+  private func groupLength(columns: Int, _ parts: ImportParts) throws -> Int {
+    let length = group ?? columns
+    guard length > 0, columns > 0, columns % length == 0 else {
+      throw malformed(parts, "", "groups of \(length) for \(columns) inputs", "a divisor")
+    }
+    return length
+  }
+
+  /// For act-order's groups: the inputs with those of a group side by side; nil when they are.
+  private func inputOrder(
+    _ index: [Int], length: Int, groups: Int, _ parts: ImportParts
+  ) throws -> [Int]? {
+    if index.enumerated().allSatisfy({ $0.element == $0.offset / length }) { return nil }
+    var members = [[Int]](repeating: [], count: groups)
+    for (input, group) in index.enumerated() {
+      guard members.indices.contains(group) else {
+        throw malformed(parts, ".g_idx", "group \(group)", "0 to \(groups - 1)")
+      }
+      members[group].append(input)
+    }
+    guard members.allSatisfy({ $0.count == length }) else {
+      throw malformed(parts, ".g_idx", "groups of different sizes", "\(length) inputs each")
+    }
+    return Array(members.joined())
+  }
+
+  private func assembled(
+    _ parts: ImportParts, _ rows: Int, _ columns: Int, _ length: Int, _ codes: [UInt8],
+    _ scales: (values: [Float], dtype: DType), _ zeros: [UInt8], order: [Int]?
+  ) throws -> CompressedWeight {
+    var codes = codes
+    if let order {
+      let given = codes
+      for row in 0..<rows {
+        for (position, input) in order.enumerated() {
+          codes[row * columns + position] = given[row * columns + input]
+        }
+      }
+    }
+    let isCentred = zeros.allSatisfy { $0 == UInt8(1 << (bits - 1)) }
+    let type: DType = [.f16, .bf16, .f32].contains(scales.dtype) ? scales.dtype : .f32
+    let numbers = UnpackedIntegers(
+      rows: rows, columns: columns, bits: bits, group: length, codes: codes,
+      scales: scales.values, zeros: zeros)
+    var weight = CompressedWeight(
+      view: WeightView(rows: rows, columns: columns),
+      base: .integer(
+        IntegerBase(
+          numbers, scaleType: type, symmetric: isCentred, perChannel: length == columns)))
+    if let order {
+      weight.site = Site(transforms: [
+        .permutation(
+          Tensor(dtype: .i32, shape: [columns], array: order.map { Int32($0) }))
+      ])
+    }
+    do {
+      try weight.validate()
+    } catch {
+      throw malformed(parts, "", "\(error)", "codes and positive scales")
+    }
+    return weight
+  }
+
+  private func malformed(
+    _ parts: ImportParts, _ part: String, _ found: String, _ expected: String
+  ) -> InterchangeError {
+    .malformed(path: path, item: parts.module + part, found: found, expected: expected)
+  }
+}
