@@ -15,6 +15,10 @@ extension CompressedWeight {
       }
     case .table(let table)?: parts.append(table.grid.description)
     case .blocks(let blocks)?: parts.append(blocks.format.rawValue)
+    case .mixed(let mixed)?:
+      parts.append(
+        mixed.classes.map { CompressedWeight(view: view, base: $0).typeName }
+          .joined(separator: " + "))
     case nil: break
     }
     if let pattern = pattern {

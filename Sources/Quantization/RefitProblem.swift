@@ -11,7 +11,8 @@ struct RefitProblem: Sendable {
   /// Inputs that share a scale.
   private let length: Int
   private let isPerTensor: Bool
-  private let scales: Tensor
+  /// Scales of a row.
+  private let width: Int
   private let old: [Float]
   /// What a code stands for before its scale, ⊙ mask, of some rows.
   private let steps: @Sendable (Range<Int>) -> [Float]
@@ -26,7 +27,7 @@ struct RefitProblem: Sendable {
     self.decoded = decoded
     length = base.grid.reach(columns: base.columns)
     isPerTensor = base.grid.granularity == .tensor
-    scales = base.scales
+    width = base.scales.shape.rowElementCount
     old = base.scales.floats()
     let zeros = base.zeroPoints()
     steps = { Self.codeSteps(base, zeros: zeros, mask: mask, rows: $0) }
@@ -45,7 +46,7 @@ struct RefitProblem: Sendable {
     self.rounding = rounding
     length = max(base.grid.groupLength(columns: base.columns), 1)
     isPerTensor = base.grid.granularity == .tensor
-    scales = base.scales
+    width = base.scales.shape.rowElementCount
     old = base.scaleValues()
     steps = { rows in
       var result: [Float] = []
@@ -57,6 +58,31 @@ struct RefitProblem: Sendable {
         }
       }
       return result
+    }
+  }
+
+  /// As above, of groups in several formats; scales in the groups' own order.
+  init(
+    base: MixedBase, mask: Mask?, target: Matrix<Float>, gram: Matrix<Float>,
+    decoded: Matrix<Float>
+  ) {
+    self.target = target
+    self.gram = gram
+    self.decoded = decoded
+    rounding = base.scaleRounding
+    length = base.group
+    isPerTensor = false
+    let (groups, length) = (base.columns / base.group, base.group)
+    width = groups
+    let scales = base.scaleValues()
+    old = scales
+    steps = { rows in
+      let values = Base.mixed(base).decoded(rows: rows).values
+      return values.indices.map { index in
+        let (row, column) = (rows.lowerBound + index / base.columns, index % base.columns)
+        let isKept = mask?.isKept(row, column) ?? true
+        return isKept ? values[index] / scales[row * groups + column / length] : 0
+      }
     }
   }
 
@@ -80,7 +106,6 @@ struct RefitProblem: Sendable {
     var outcome = Outcome(scales: [], change: 0, rowsImproved: 0)
     var all = systems.flatMap { $0 }
     if isPerTensor { all = [ScaleSystem(summing: all)] }
-    let width = scales.shape.rowElementCount
     for (row, system) in all.enumerated() {
       let solved = system.solved(
         from: Array(old[row * width..<(row + 1) * width]), rounding: rounding)

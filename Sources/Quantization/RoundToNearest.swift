@@ -31,6 +31,21 @@ public enum RoundToNearest {
     return result
   }
 
+  /// As above, with more bits for the groups of the largest mean squares.
+  public static func quantize(
+    _ weight: CompressedWeight, scheme: MixedScheme, pool: WorkerPool = .serial
+  ) throws(WeightsError) -> CompressedWeight {
+    guard let base = weight.base else { throw .baseMissing(operation: "quantize") }
+    let values = base.decoded()
+    var result = weight
+    result.base = .mixed(
+      try MixedBase.roundToNearest(
+        values, scheme: scheme,
+        salience: MixedBase.meanSquares(values, group: scheme.group), mask: weight.mask,
+        pool: pool))
+    return result
+  }
+
   /// As above, onto a table format.
   public static func quantize(
     _ weight: CompressedWeight, scheme: TableScheme, pool: WorkerPool = .serial

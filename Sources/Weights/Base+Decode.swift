@@ -34,6 +34,7 @@ extension Base {
     case .sparse(let sparse): sparse.rows
     case .table(let table): table.rows
     case .blocks(let blocks): blocks.rows
+    case .mixed(let mixed): mixed.rows
     }
   }
 
@@ -44,6 +45,7 @@ extension Base {
     case .sparse(let sparse): sparse.columns
     case .table(let table): table.columns
     case .blocks(let blocks): blocks.columns
+    case .mixed(let mixed): mixed.columns
     }
   }
 
@@ -51,7 +53,7 @@ extension Base {
   public var isQuantized: Bool {
     switch self {
     case .dense: false
-    case .integer, .table, .blocks: true
+    case .integer, .table, .blocks, .mixed: true
     case .sparse(let sparse): sparse.isQuantized
     }
   }
@@ -65,6 +67,7 @@ extension Base {
     case .sparse(let sparse): sparse.decode(rows: range, into: target)
     case .table(let table): table.decode(rows: range, into: target)
     case .blocks(let blocks): blocks.decode(rows: range, into: target)
+    case .mixed(let mixed): mixed.decode(rows: range, into: target)
     }
   }
 
@@ -85,6 +88,7 @@ extension Base {
     case .sparse(let sparse): sparse.payloads
     case .table(let table): table.payloads
     case .blocks(let blocks): [blocks.blocks]
+    case .mixed(let mixed): mixed.payloads
     }
   }
 

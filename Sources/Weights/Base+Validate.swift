@@ -16,6 +16,7 @@ extension Base {
       try sparse.validate(part: part, rows: rows, columns: columns)
     case .table(let table): try table.validate(part: part, rows: rows, columns: columns)
     case .blocks(let blocks): try blocks.validate(part: part, rows: rows, columns: columns)
+    case .mixed(let mixed): try mixed.validate(part: part, rows: rows, columns: columns)
     }
   }
 }

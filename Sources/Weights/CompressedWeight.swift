@@ -52,6 +52,8 @@ public enum Base: Sendable {
   case table(TableBase)
   /// Blocks of ggml, as in a GGUF file.
   case blocks(BlockBase)
+  /// Groups of inputs in several integer and table formats.
+  case mixed(MixedBase)
 }
 
 /// Plain values, `rows × columns`, in a floating-point type.

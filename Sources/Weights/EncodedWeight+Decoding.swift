@@ -102,6 +102,7 @@ private struct PartReader {
       return .dense(DenseBase(values: tensor))
     }
     if let blocks = take(path + "/blocks") { return try self.blocks(blocks) }
+    if let members = take(path + "/members") { return .mixed(try mixed(path, members)) }
     guard let codes = take(path + "/codes") else { return nil }
     if codes.attributes[Name.format] != nil { return try table(path, codes) }
     let scales = try need(path + "/scales").tensor
@@ -137,6 +138,21 @@ private struct PartReader {
     return .blocks(
       BlockBase(
         format: format, rows: part.tensor.shape.rows, columns: columns, blocks: part.tensor))
+  }
+
+  /// Groups of inputs in classes, each a base of its own.
+  private mutating func mixed(
+    _ path: String, _ members: EncodedWeight.Part
+  ) throws(WeightsError) -> MixedBase {
+    let group = try int(members.attributes, Name.group, part: members.path)
+    let rows = try int(members.attributes, Name.rows, part: members.path)
+    let columns = try width(members)
+    var classes: [Base] = []
+    // Bounds the depth of what a file can ask for.
+    if path != "base" { throw .unexpectedPart(members.path) }
+    while let next = try base("\(path)/\(classes.count)") { classes.append(next) }
+    return MixedBase(
+      rows: rows, columns: columns, group: group, members: members.tensor, classes: classes)
   }
 
   /// A base of a table format.

@@ -55,7 +55,7 @@ extension Base {
   fileprivate var layoutVersion: Int {
     switch self {
     case .dense, .integer: 1
-    case .table, .blocks, .sparse: 2
+    case .table, .blocks, .sparse, .mixed: 2
     }
   }
 
@@ -98,6 +98,7 @@ extension Base {
     case .sparse(let sparse): sparse.encodedParts(path: path)
     case .table(let table): table.encodedParts(path: path)
     case .blocks(let blocks): blocks.encodedParts(path: path)
+    case .mixed(let mixed): mixed.encodedParts(path: path)
     }
   }
 }

@@ -5,7 +5,7 @@ import Tensors
 /// Paths are below the weight's own group: `base/values` or `base/codes`, `base/scales` and
 /// `base/zeros` (table formats: `base/factors` instead), or `base/survivors` (with scales and zeros
 /// when they are codes) and one of `base/kept/bitmap`, `base/kept/patterns`, `base/kept/gaps` and
-/// `base/kept/counts`; `mask/bitmap`; `outliers/columns` and `outliers/values`; `low_rank/<n>/b/…`,
+/// `base/kept/counts`, or `base/members` with a base of its own in each `base/<n>/…`; `mask/bitmap`; `outliers/columns` and `outliers/values`; `low_rank/<n>/b/…`,
 /// `low_rank/<n>/a/…` (as the base) and `low_rank/<n>/sigma`; `site/<n>/scale`,
 /// `site/<n>/permutation` or `site/<n>/hadamard`. What is not there does not exist; anything else
 /// is an error.

@@ -15,6 +15,8 @@ extension WeightsError: CustomStringConvertible {
         + "it needs at least 1 step and a shrink of at least 0 and below 1"
     case .rangeMissing:
       "one scale for a whole tensor needs the tensor's range before its rows can be encoded"
+    case .mixedNeedsGroups:
+      "bits by groups need groups of inputs, not a scale per channel or tensor"
     case .granularityNotForRows:
       "a range was given, but the scheme has a scale per channel or group; leave the range out"
     case .patternInvalid(let keep, let of, let columns):
@@ -65,6 +67,8 @@ extension WeightsError: CustomStringConvertible {
       "'\(part)': shape \(found), expected \(expected)"
     case .paddingNotZero(let part, let row):
       "'\(part)': row \(row) has bits set beyond its last entry"
+    case .classUnknown(let part, let index, let number, let count):
+      "'\(part)': group \(index) is of class \(number), but there are \(count)"
     case .codeUnknown(let part, let row, let column, let code, let format):
       "'\(part)': code \(code) in row \(row), column \(column) stands for nothing in '\(format)'"
     case .columnOutOfRange(let part, let index, let column, let columns):

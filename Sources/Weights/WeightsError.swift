@@ -19,6 +19,7 @@ public enum WeightsError: Error, Hashable, Sendable {
   case formatUnknown(String)
   case packingUnsupported(packing: String, format: String)
   case ruleUnsupported(rule: String, scales: String)
+  case mixedNeedsGroups
 
   // Activations, keys and values.
   case activations(scheme: String, reason: String)
@@ -35,6 +36,7 @@ public enum WeightsError: Error, Hashable, Sendable {
   case elementType(part: String, expected: [DType], found: DType)
   case shape(part: String, expected: [Int], found: [Int])
   case paddingNotZero(part: String, row: Int)
+  case classUnknown(part: String, index: Int, number: Int, count: Int)
   case codeUnknown(part: String, row: Int, column: Int, code: Int, format: String)
   case columnOutOfRange(part: String, index: Int, column: Int, columns: Int)
   case columnsNotAscending(part: String, index: Int)

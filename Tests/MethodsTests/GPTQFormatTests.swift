@@ -33,6 +33,7 @@ struct GPTQFormatTests {
     switch format {
     case .table(let scheme): try RoundToNearest.quantize(weight, scheme: scheme)
     case .blocks(let blocks): try RoundToNearest.quantize(weight, blocks: blocks)
+    case .mixed(let scheme): try RoundToNearest.quantize(weight, scheme: scheme)
     }
   }
 

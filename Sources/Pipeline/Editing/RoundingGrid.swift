@@ -42,6 +42,7 @@ enum RoundingGrid: Sendable {
     case .format(.table(let scheme)), .format(.fittedPower(let scheme)):
       granularity = scheme.grid.granularity
     case .format(.blocks(let format)): return format.subLength
+    case .format(.mixed(let scheme)): return scheme.group
     }
     return if case .group(let size) = granularity { size } else { columns }
   }

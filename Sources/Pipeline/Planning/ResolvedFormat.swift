@@ -8,6 +8,8 @@ public enum ResolvedFormat: Sendable, Hashable {
   /// A power-exponent grid whose exponent is found when the weight is there.
   case fittedPower(TableScheme)
   case blocks(BlockFormat)
+  /// Bits by the salience of groups.
+  case mixed(MixedScheme)
 
   /// Bytes of the base; exact.
   func storedBytes(rows: Int, columns: Int) -> Int {
@@ -15,6 +17,7 @@ public enum ResolvedFormat: Sendable, Hashable {
     case .table(let scheme), .fittedPower(let scheme):
       scheme.grid.storedBytes(rows: rows, columns: columns)
     case .blocks(let format): format.storedBytes(rows: rows, columns: columns)
+    case .mixed(let scheme): scheme.storedBytes(rows: rows, columns: columns)
     }
   }
 
@@ -30,6 +33,8 @@ public enum ResolvedFormat: Sendable, Hashable {
         weight, scheme: PowerExponent.fitted(scheme, to: weight, pool: pool), pool: pool)
     case .blocks(let format):
       try RoundToNearest.quantize(weight, blocks: format, pool: pool)
+    case .mixed(let scheme):
+      try RoundToNearest.quantize(weight, scheme: scheme, pool: pool)
     }
   }
 
@@ -47,6 +52,7 @@ extension ResolvedFormat: CustomStringConvertible {
     switch self {
     case .table(let scheme), .fittedPower(let scheme): scheme.grid.description
     case .blocks(let format): format.rawValue
+    case .mixed(let scheme): scheme.description
     }
   }
 }

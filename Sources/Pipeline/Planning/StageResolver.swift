@@ -118,6 +118,13 @@ enum StageResolver {
         return .hqq(scheme)
       case .gptq:
         var choices = GPTQOptions(options)
+        if let share = options.salientGroups, case .group = granularity {
+          let mixed = try MixedScheme(scheme, share: share)
+          if mixed.counts(columns: view.columns).high > 0 {
+            return .gptqFormat(.mixed(mixed), choices)
+          }
+          notes.append("too few groups to give some more bits: \(scheme.bits) everywhere")
+        }
         if let share = options.weakColumns {
           choices.weakColumns = min(
             max(1, Int((share * Double(view.columns)).rounded())), max(view.columns - 1, 0))

@@ -74,6 +74,7 @@ extension StageRunner {
       case .fittedPower(let scheme):
         .table(try PowerExponent.fitted(scheme, to: weight, pool: pool))
       case .blocks(let blocks): .blocks(blocks)
+      case .mixed(let scheme): .mixed(scheme)
       }
     let (result, report) = try GPTQ.quantize(
       weight, gram: gram, rows: statistics.rows, format: grid, options: options, pool: pool)

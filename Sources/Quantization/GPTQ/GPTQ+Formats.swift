@@ -7,6 +7,8 @@ extension GPTQ {
   public enum Format: Sendable, Hashable {
     case table(TableScheme)
     case blocks(BlockFormat)
+    /// Bits by the salience of groups (SliM-LLM).
+    case mixed(MixedScheme)
   }
 
   /// A weight with what its base holds now in a table format or in ggml's blocks, its error least
@@ -32,6 +34,11 @@ extension GPTQ {
     report.deadColumns = prepared.dead
     if prepared.isInformed { prepared.clearDead(&target) }
     var result = weight
+    var salience: [Double] = []
+    if case .mixed(let scheme) = format {
+      salience = try GroupSalience.of(
+        target, gram: prepared, damping: options.damping, group: scheme.group)
+    }
     let grids: ColumnGrids
     do {
       switch format {
@@ -44,6 +51,12 @@ extension GPTQ {
         let base = try BlockBase.roundToNearest(
           target, format: blocks, mask: weight.mask, pool: pool)
         result.base = .blocks(base)
+        grids = ColumnGrids(base)
+      case .mixed(let scheme):
+        let base = try MixedBase.roundToNearest(
+          target, scheme: scheme,
+          salience: salience, mask: weight.mask, pool: pool)
+        result.base = .mixed(base)
         grids = ColumnGrids(base)
       }
     } catch { throw .weights(error) }
@@ -63,20 +76,31 @@ extension GPTQ {
     return (result, report)
   }
 
-  /// Fits a table format's scales to its codes.
+  /// Fits scales that are stored one by one to their codes.
   private static func refit(
     _ weight: inout CompressedWeight, target: Matrix<Float>, gram: PreparedGram,
     _ report: inout GPTQReport, pool: WorkerPool
   ) {
-    guard case .table(let base) = weight.base, let rounding = base.scaleRounding else { return }
     let normalized = Matrix<Float>(
       rows: gram.matrix.rows, columns: gram.matrix.columns,
       values: gram.matrix.values.map { Float($0 / gram.mean) })
-    let outcome = RefitProblem(
-      base: base, rounding: rounding, mask: weight.mask, target: target, gram: normalized,
-      decoded: weight.decodedBase()
-    ).solve(pool: pool)
-    weight.base = .table(base.with(scales: outcome.scales))
+    let outcome: RefitProblem.Outcome
+    switch weight.base {
+    case .table(let base):
+      guard let rounding = base.scaleRounding else { return }
+      outcome = RefitProblem(
+        base: base, rounding: rounding, mask: weight.mask, target: target, gram: normalized,
+        decoded: weight.decodedBase()
+      ).solve(pool: pool)
+      weight.base = .table(base.with(scales: outcome.scales))
+    case .mixed(let base):
+      outcome = RefitProblem(
+        base: base, mask: weight.mask, target: target, gram: normalized,
+        decoded: weight.decodedBase()
+      ).solve(pool: pool)
+      weight.base = .mixed(base.with(scales: outcome.scales))
+    default: return
+    }
     report.refit = ScaleRefit.Report(
       before: report.sweepError, after: max(0, report.sweepError + outcome.change * gram.mean),
       rowsImproved: outcome.rowsImproved)

@@ -118,10 +118,17 @@ extension QuantizeOptions {
       if !scales.isPlain { return "scales '\(scales.rawValue)' need a 'format', not 'bits'" }
       if rule != nil { return "'rule' needs a 'format', not 'bits'" }
       if packing != nil { return "'packing' needs a 'format', not 'bits'" }
+      if salientGroups != nil {
+        if bits == 8 { return "'salient_groups' takes 2 to 7 bits: there are no codes of 9" }
+        guard case .inputs = group else { return "'salient_groups' needs groups of inputs" }
+        if weakColumns != nil { return "'salient_groups' and 'weak_columns' exclude each other" }
+        if rounding == .learned { return "'salient_groups' takes 'rounding: sweep' only" }
+      }
       if exponent != nil { return "'exponent' needs a 'format' of the power family, not 'bits'" }
       return nil
     }
     let name = format.rawValue
+    if salientGroups != nil { return "'salient_groups' is for 'bits'" }
     if refit == true { return "'refit' is for 'bits'; leave it out with a format" }
     if clip == .output { return "'clip: output' is for 'bits'; '\(name)' takes 'mse' or 'none'" }
     if method == .hqq { return "method 'hqq' is for 'bits'" }

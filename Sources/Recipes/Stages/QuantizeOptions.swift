@@ -75,6 +75,8 @@ public struct QuantizeOptions: Sendable, Hashable {
   public var rounding: Rounding?
   /// Only with `gptq`: the fraction of the inputs kept in f16; nil is none.
   public var weakColumns: Double?
+  /// Only with `gptq` and `bits`: the fraction of the groups with one bit more; nil is none.
+  public var salientGroups: Double?
   @Incidental public var position: SourcePosition
 
   public init(
@@ -82,7 +84,7 @@ public struct QuantizeOptions: Sendable, Hashable {
     symmetric: Bool = true, clip: Clip = .mse, scales: Scales = .f16, rule: Rule? = nil,
     packing: Packing? = nil, exponent: Double? = nil, damping: Double? = nil, order: Order? = nil,
     refit: Bool? = nil, rounding: Rounding? = nil, weakColumns: Double? = nil,
-    position: SourcePosition = .none
+    salientGroups: Double? = nil, position: SourcePosition = .none
   ) {
     self.method = method
     self.bits = bits
@@ -99,6 +101,7 @@ public struct QuantizeOptions: Sendable, Hashable {
     self.refit = refit
     self.rounding = rounding
     self.weakColumns = weakColumns
+    self.salientGroups = salientGroups
     self.position = position
   }
 
@@ -108,6 +111,7 @@ public struct QuantizeOptions: Sendable, Hashable {
     return [
       damping.map { _ in "damping" }, order.map { _ in "order" },
       rounding.map { _ in "rounding" }, weakColumns.map { _ in "weak_columns" },
+      salientGroups.map { _ in "salient_groups" },
     ].compactMap { $0 }
   }
 }
@@ -215,6 +219,13 @@ extension QuantizeOptions: StageOptions {
       """
       Only `gptq` in order `activation`: the fraction of the inputs that stays in f16, those whose \
       rounding costs most (OWQ); none when absent.
+      """),
+    .optional(
+      "salient_groups", \.salientGroups, .fraction,
+      """
+      Only `gptq` with `bits` 2 to 7: the fraction of the groups that gets one bit more, the most \
+      salient; the least salient pay for it with one bit less, of 2 bits with ternary codes \
+      (SliM-LLM); none when absent.
       """),
   ]
 }

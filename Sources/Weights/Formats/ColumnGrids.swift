@@ -10,6 +10,7 @@ public struct ColumnGrids: Sendable {
   private enum Kind: Sendable {
     case table(TableBase)
     case blocks(BlockBase)
+    case mixed(MixedBase)
   }
 
   public let rows: Int
@@ -18,6 +19,9 @@ public struct ColumnGrids: Sendable {
   public let groupLength: Int
   private let kind: Kind
   private let table: CodeTable?
+  /// Of a mixed base, for each group: its table, nil for integers, and their largest code.
+  private let tables: [CodeTable?]
+  private let tops: [Float]
   /// rows × groups: what a code (or its table's value) is multiplied by, and what is taken off.
   private let steps: [Float]
   private let offsets: [Float]
@@ -37,6 +41,7 @@ public struct ColumnGrids: Sendable {
       ? Array(repeating: scales.first ?? 1, count: base.rows) : scales
     offsets = []
     (low, high) = (0, 0)
+    (tables, tops) = ([], [])
   }
 
   public init(_ base: BlockBase) {
@@ -60,17 +65,54 @@ public struct ColumnGrids: Sendable {
     self.steps = steps
     self.offsets = offsets
     (low, high) = (Float(format.codes.lowerBound), Float(format.codes.upperBound))
+    (tables, tops) = ([], [])
+  }
+
+  public init(_ base: MixedBase) {
+    rows = base.rows
+    columns = base.columns
+    groupLength = base.group
+    kind = .mixed(base)
+    table = nil
+    (low, high) = (0, 0)
+    let total = base.columns / base.group
+    var tables = [CodeTable?](repeating: nil, count: total)
+    var tops = [Float](repeating: 0, count: total)
+    var offsets = [Float](repeating: 0, count: base.rows * total)
+    for (part, groups) in zip(base.classes, base.groups) {
+      for (place, index) in groups.enumerated() {
+        switch part {
+        case .table(let own): tables[index] = own.table
+        case .integer(let own):
+          tops[index] = Float((1 << own.grid.bits) - 1)
+          for row in 0..<base.rows {
+            offsets[row * total + index] = Float(own.point(row, place * base.group).zero)
+          }
+        case .dense, .sparse, .blocks, .mixed: preconditionFailure("a class without codes")
+        }
+      }
+    }
+    steps = base.scaleValues()
+    (self.tables, self.tops, self.offsets) = (tables, tops, offsets)
   }
 
   private func place(_ row: Int, _ column: Int) -> Int {
     row * (columns / groupLength) + column / groupLength
   }
 
+  private func table(_ column: Int) -> CodeTable? {
+    tables.isEmpty ? table : tables[column / groupLength]
+  }
+
   /// The code of the nearest value at a place.
   public func code(of value: Float, row: Int, column: Int) -> UInt8 {
     let place = place(row, column)
     let step = steps[place]
-    if let table { return table.code(of: value / step) }
+    if let table = table(column) { return table.code(of: value / step) }
+    if !tops.isEmpty {
+      let code = (value / step).rounded(.toNearestOrEven) + offsets[place]
+      return UInt8(code > 0 ? min(code, tops[column / groupLength]) : 0)
+    }
     guard step != 0 else { return UInt8(-low) }
     let code = ((value + offsets[place]) / step).rounded(.toNearestOrEven)
     // Written so that a NaN becomes the smallest code.
@@ -80,7 +122,8 @@ public struct ColumnGrids: Sendable {
   /// The value of a code at a place.
   public func value(of code: UInt8, row: Int, column: Int) -> Float {
     let place = place(row, column)
-    if let table { return table.value(of: code) * steps[place] }
+    if let table = table(column) { return table.value(of: code) * steps[place] }
+    if !tops.isEmpty { return (Float(code) - offsets[place]) * steps[place] }
     return steps[place] * (Float(code) + low) - offsets[place]
   }
 
@@ -89,6 +132,7 @@ public struct ColumnGrids: Sendable {
     precondition(codes.count == rows * columns, "\(codes.count) codes")
     switch kind {
     case .table(let base): return .table(base.with(codes: codes))
+    case .mixed(let base): return .mixed(base.with(codes: codes))
     case .blocks(var base):
       let format = base.format
       var bytes: [UInt8] = []
