@@ -24,6 +24,8 @@ public enum ScaleRefit {
   /// a row keeps its old ones where rounding them would cost more than fitting gains: no row ends
   /// worse; (3) the same bits with any number of workers.
   ///
+  /// Of integers, and of table formats; where those store all scales together, nothing changes.
+  ///
   /// - Parameter target: what the base ⊙ mask should stand for, out × in.
   /// - Throws: `QuantizationError`.
   public static func refit(
@@ -43,19 +45,28 @@ public enum ScaleRefit {
     pool: WorkerPool
   ) -> (weight: CompressedWeight, report: Report) {
     var report = Report(before: before, after: before, rowsImproved: 0)
-    guard case .integer(let base) = weight.base, gram.mean > 0, base.rows > 0 else {
-      return (weight, report)
+    guard gram.mean > 0, weight.rows > 0 else { return (weight, report) }
+    var result = weight
+    let outcome: RefitProblem.Outcome
+    switch weight.base {
+    case .integer(var base):
+      outcome = RefitProblem(
+        base: base, mask: weight.mask, target: target, gram: gram.values,
+        decoded: weight.decodedBase()
+      ).solve(pool: pool)
+      base.scales = base.grid.tensor(ofScales: outcome.scales, shape: base.scales.shape)
+      result.base = .integer(base)
+    case .table(let base):
+      guard let rounding = base.scaleRounding else { return (weight, report) }
+      outcome = RefitProblem(
+        base: base, rounding: rounding, mask: weight.mask, target: target, gram: gram.values,
+        decoded: weight.decodedBase()
+      ).solve(pool: pool)
+      result.base = .table(base.with(scales: outcome.scales))
+    default: return (weight, report)
     }
-    let problem = RefitProblem(
-      base: base, mask: weight.mask, target: target, gram: gram.values,
-      decoded: weight.decodedBase())
-    let outcome = problem.solve(pool: pool)
-    var fitted = base
-    fitted.scales = base.grid.tensor(ofScales: outcome.scales, shape: base.scales.shape)
     report.after = max(0, before + outcome.change * gram.mean)
     report.rowsImproved = outcome.rowsImproved
-    var result = weight
-    result.base = .integer(fitted)
     return (result, report)
   }
 }

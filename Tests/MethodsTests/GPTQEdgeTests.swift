@@ -166,6 +166,37 @@ struct ScaleRefitTests {
     }
   }
 
+  @Test("table formats' scales gain as integers' do, and codes stay")
+  func tables() throws {
+    let gram = try GPTQSample.gram(width: Sample.columns)
+    for (format, scales, share) in [
+      (NumberFormat.ternary, ScaleFormat.f16, 0.95), (.ternary, .f32, 0.95),
+      (.minifloat(.e2m1), .f16, 0.99), (.minifloat(.e2m1), .e4m3, 1),
+      // All scales are stored together: nothing changes.
+      (.ternary, .dynamic8, 1),
+    ] {
+      let scheme = try TableScheme(
+        TableGrid(format: format, granularity: .group(32), scaleFormat: scales),
+        clip: .none)
+      let nearest = try RoundToNearest.quantize(.dense(original), scheme: scheme)
+      let (found, report) = try ScaleRefit.refit(nearest, target: original, gram: gram)
+      try found.validate()
+      guard case .table(let before) = nearest.base, case .table(let after) = found.base else {
+        Issue.record("not a table")
+        return
+      }
+      #expect(before.codes == after.codes)
+      let losses = try [nearest, found].map {
+        try WeightedError.of(
+          WeightedError.subtract($0.decodedBase(), from: original), gram: gram)
+      }
+      #expect(abs(report.before - losses[0]) <= 1e-9 * losses[0])
+      #expect(abs(report.after - losses[1]) <= 1e-4 * losses[0])
+      #expect(losses[1] <= share * losses[0], "\(format) \(scales)")
+      #expect((report.rowsImproved > 0) == (scales != .dynamic8), "\(format) \(scales)")
+    }
+  }
+
   @Test("every row by itself is never worse")
   func rows() throws {
     let gram = try GPTQSample.gram(width: Sample.columns)

@@ -24,6 +24,7 @@ struct FormatTests {
     let eight = try options("format: e4m3, clip: none")
     #expect(eight.group == .channel && eight.scales == .f32)
     #expect(try options("format: mxfp4, clip: none, rule: round_up").rule == .roundUp)
+    #expect(try options("format: ternary, group: 64, refit: true").refit == true)
     for format in QuantizeOptions.Format.allCases {
       let found = try options("format: \(format.rawValue)")
       #expect(found.format == format && found.group == format.group)
@@ -47,6 +48,9 @@ struct FormatTests {
     ("format: nf4, packing: split", "6-bit"),
     ("format: nf4, packing: trits", "ternary"),
     ("format: nf4, exponent: 0.5", "power"),
+    ("format: mxfp4, refit: true", "scales of their own"),
+    ("format: q4_0, refit: true", "scales of their own"),
+    ("format: nf4, scales: ratio, refit: true", "one by one"),
     ("format: nf4, group: tensor, scales: ratio", "several scales"),
   ])
   func contradictionsAreErrorsAtTheStage(_ text: String, _ part: String) {

@@ -70,7 +70,8 @@ extension TensorDecision.Compression {
       case .quantize(let scheme), .gptq(let scheme, _), .refitted(let scheme), .hqq(let scheme):
         return .integer(scheme)
       case .weightedRounding(let scheme): return .weighted(scheme)
-      case .format(let format), .gptqFormat(let format, _): return .format(format)
+      case .format(let format), .gptqFormat(let format, _), .refittedFormat(let format):
+        return .format(format)
       default: continue
       }
     }

@@ -24,7 +24,7 @@ enum StageForecast {
       case .gptq(let scheme, let options):
         base.quantize(scheme)
         if options.weakColumns > 0 { outliers = options.weakColumns * (4 + rows * 2) }
-      case .format(let format), .gptqFormat(let format, _):
+      case .format(let format), .gptqFormat(let format, _), .refittedFormat(let format):
         base.store(format)
       case .prune(let choice):
         base.pruned = choice.amount
@@ -113,7 +113,7 @@ enum StageForecast {
           seconds += (columns / 3 + 3 * rows) * columns * columns / 40e9
         }
       case .format: seconds += rows * columns * 4 / 1e8
-      case .gptqFormat:
+      case .gptqFormat, .refittedFormat:
         seconds += rows * columns * 4 / 1e8
         seconds += (columns + 3 * rows) * columns * columns / 10e9
       case .lowRank: seconds += 16 * rows * columns * min(rows, columns) / 40e9

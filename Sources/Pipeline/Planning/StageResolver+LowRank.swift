@@ -98,7 +98,7 @@ extension ResolvedStage {
   /// Whether the stage puts the base on a grid.
   var isQuantizer: Bool {
     switch self {
-    case .quantize, .format, .gptq, .refitted, .weightedRounding: true
+    case .quantize, .format, .gptq, .refitted, .refittedFormat, .weightedRounding: true
     default: false
     }
   }

@@ -99,8 +99,8 @@ enum StageResolver {
     do {
       if let format = options.format {
         let resolved = try scheme(format, options, granularity: granularity)
-        return options.method == .gptq
-          ? .gptqFormat(resolved, GPTQOptions(options)) : .format(resolved)
+        if options.method == .gptq { return .gptqFormat(resolved, GPTQOptions(options)) }
+        return options.refit == true ? .refittedFormat(resolved) : .format(resolved)
       }
       let scheme = try IntegerScheme(
         bits: options.bits, symmetric: options.symmetric, granularity: granularity,

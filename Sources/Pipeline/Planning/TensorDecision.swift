@@ -73,6 +73,8 @@ public enum ResolvedStage: Sendable, Hashable {
   case gptq(IntegerScheme, GPTQOptions)
   /// Rounded to nearest, then the scales fitted to the codes; calibrated.
   case refitted(IntegerScheme)
+  /// The same onto another number format than integers.
+  case refittedFormat(ResolvedFormat)
   case prune(PruneChoice)
   case lowRank(LowRankChoice)
   case outliers(count: Int, valueType: DType)
@@ -88,7 +90,8 @@ public enum ResolvedStage: Sendable, Hashable {
   /// Whether the stage needs the statistics of the weight's input.
   var isCalibrated: Bool {
     switch self {
-    case .gptq, .gptqFormat, .refitted, .weightedRounding, .activationOutliers: true
+    case .gptq, .gptqFormat, .refitted, .refittedFormat, .weightedRounding, .activationOutliers:
+      true
     case .prune(let choice): choice.isCalibrated
     case .lowRank(let choice): choice.isCalibrated
     case .activations(let scheme): scheme.granularity == .tensor(maximum: nil)
@@ -112,7 +115,7 @@ public enum ResolvedStage: Sendable, Hashable {
     switch self {
     case .gptq(let scheme, _), .refitted(let scheme), .weightedRounding(let scheme):
       .quantize(scheme)
-    case .gptqFormat(let format, _): .format(format)
+    case .gptqFormat(let format, _), .refittedFormat(let format): .format(format)
     default: isCalibrated ? nil : self
     }
   }
@@ -146,7 +149,8 @@ extension ResolvedStage: CustomStringConvertible {
       .weightedRounding(let scheme):
       "int\(scheme.bits)" + (scheme.symmetric ? "" : " asym") + " " + scheme.granularity.shortName
     case .prune(let choice): choice.description
-    case .format(let format), .gptqFormat(let format, _): format.description
+    case .format(let format), .gptqFormat(let format, _), .refittedFormat(let format):
+      format.description
     case .lowRank(let choice): choice.description
     case .outliers(let count, let type), .activationOutliers(let count, let type):
       "\(count) columns \(type.rawValue)"

@@ -45,14 +45,20 @@ extension StageRunner {
     _ weight: CompressedWeight, _ scheme: IntegerScheme, statistics: InputStatistics?,
     pool: WorkerPool
   ) throws -> CompressedWeight {
-    guard var gram = statistics?.gram else {
-      throw QuantizationError.statisticsMismatch(
-        rows: weight.rows, columns: weight.columns, gram: [0, 0])
-    }
-    for transform in weight.site?.transforms ?? [] { transform.apply(toGram: &gram) }
-    let rounded = try RoundToNearest.quantize(weight, scheme: scheme, pool: pool)
-    return try ScaleRefit.refit(
-      rounded, target: weight.decodedBase(), gram: gram, pool: pool
+    try ScaleRefit.refit(
+      RoundToNearest.quantize(weight, scheme: scheme, pool: pool), target: weight.decodedBase(),
+      gram: gram(weight, statistics), pool: pool
+    ).weight
+  }
+
+  /// The same onto another number format than integers.
+  static func refitted(
+    _ weight: CompressedWeight, _ format: ResolvedFormat, statistics: InputStatistics?,
+    pool: WorkerPool
+  ) throws -> CompressedWeight {
+    try ScaleRefit.refit(
+      format.quantize(weight, pool: pool), target: weight.decodedBase(),
+      gram: gram(weight, statistics), pool: pool
     ).weight
   }
 }

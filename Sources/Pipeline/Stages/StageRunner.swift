@@ -16,8 +16,8 @@ extension TensorDecision.Compression {
       switch stage {
       case .prune, .outliers, .activationOutliers, .activations: true
       case .lowRank(let choice): choice.role == .repair
-      case .quantize, .hqq, .format, .gptq, .gptqFormat, .refitted, .weightedRounding,
-        .channelScale, .hadamard:
+      case .quantize, .hqq, .format, .gptq, .gptqFormat, .refitted, .refittedFormat,
+        .weightedRounding, .channelScale, .hadamard:
         false
       }
     }
@@ -73,6 +73,8 @@ enum StageRunner {
           weight, scheme, options, statistics: statistics, pool: pool, notes: &notes)
       case .refitted(let scheme):
         weight = try refitted(weight, scheme, statistics: statistics, pool: pool)
+      case .refittedFormat(let format):
+        weight = try refitted(weight, format, statistics: statistics, pool: pool)
       case .prune(let choice):
         weight = try prune(
           weight, choice, statistics: statistics, pool: pool, notes: &notes)

@@ -33,6 +33,7 @@ public enum CodeDescent {
     _ weight: CompressedWeight, target: Matrix<Float>, gram: Matrix<Double>, passes: Int = 4,
     pool: WorkerPool = .serial
   ) throws(QuantizationError) -> (weight: CompressedWeight, report: Report) {
+    guard case .integer? = weight.base else { throw .notQuantized(operation: "a descent") }
     let prepared = try NormalizedGram(gram, weight: weight, target: target, operation: "a descent")
     return descend(weight, target: target, gram: prepared, passes: passes, pool: pool)
   }
@@ -96,9 +97,12 @@ struct NormalizedGram: Sendable {
   init(
     _ gram: Matrix<Double>, weight: CompressedWeight, target: Matrix<Float>, operation: String
   ) throws(QuantizationError) {
-    guard case .integer(let base) = weight.base else { throw .notQuantized(operation: operation) }
-    guard gram.rows == base.columns, gram.columns == base.columns, target.rows == base.rows,
-      target.columns == base.columns
+    switch weight.base {
+    case .integer, .table: break
+    default: throw .notQuantized(operation: operation)
+    }
+    guard gram.rows == weight.columns, gram.columns == weight.columns,
+      target.rows == weight.rows, target.columns == weight.columns
     else {
       throw .statisticsMismatch(
         rows: target.rows, columns: target.columns, gram: [gram.rows, gram.columns])

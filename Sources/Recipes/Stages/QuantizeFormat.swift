@@ -129,7 +129,12 @@ extension QuantizeOptions {
     }
     let name = format.rawValue
     if salientGroups != nil { return "'salient_groups' is for 'bits'" }
-    if refit == true { return "'refit' is for 'bits'; leave it out with a format" }
+    if refit == true {
+      if format.isBlock { return "'refit' takes scales of their own; '\(name)' has its own" }
+      if scales == .ratio || scales == .dynamic8 {
+        return "'refit' takes scales stored one by one, not '\(scales.rawValue)'"
+      }
+    }
     if clip == .output { return "'clip: output' is for 'bits'; '\(name)' takes 'mse' or 'none'" }
     if method == .hqq { return "method 'hqq' is for 'bits'" }
     if !symmetric { return "'symmetric: false' is for 'bits'; '\(name)' has no zero points" }
