@@ -185,7 +185,7 @@ struct ScaleRefitTests {
         Issue.record("not a table")
         return
       }
-      #expect(before.codes == after.codes)
+      #expect(before.codes.bytes.array(of: UInt8.self) == after.codes.bytes.array(of: UInt8.self))
       let losses = try [nearest, found].map {
         try WeightedError.of(
           WeightedError.subtract($0.decodedBase(), from: original), gram: gram)
