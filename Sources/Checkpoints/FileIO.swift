@@ -73,14 +73,6 @@ public enum FileIO {
     }
   }
 
-  /// A hidden name in the same folder, not used by anything else.
-  static func temporaryPath(beside target: String) -> String {
-    // 200 bytes of the name: with what is added it must stay below the usual limit of 255.
-    let stem = String(decoding: name(of: target).utf8.prefix(200), as: UTF8.self)
-    let mark = String(UInt32.random(in: .min ... .max), radix: 16)
-    return path(folder(of: target), ".\(stem).\(getpid())-\(mark).partial")
-  }
-
   /// Renames a file or a folder; an empty folder or a file at the target is replaced.
   static func rename(_ path: String, to target: String) throws(CheckpointError) {
     #if canImport(Darwin)
@@ -91,12 +83,6 @@ public enum FileIO {
     let result = Musl.rename(path, target)
     #endif
     guard result == 0 else { throw .cannotWrite(path: target, reason: lastError) }
-  }
-
-  /// Removes a folder and the files in it, as far as that is possible.
-  static func removeFolder(_ folder: String) {
-    for name in (try? names(inFolder: folder)) ?? [] { unlink(path(folder, name)) }
-    rmdir(folder)
   }
 
   /// Copies a file's bytes, moved into place when they are complete.

@@ -11,13 +11,15 @@ struct CompareCommand: ParsableCommand {
       bits stand beside them.
 
         pith compare a.h5 b.h5 --reference model/ --data text.txt --csv out.csv
+        pith compare a.h5 b.h5 --reference ref.h5 --data text.txt
       """)
 
   @Argument(
     help: "Artefacts or models, two or more; the first is what the others are compared with.")
   var models: [String]
 
-  @Option(help: "The model that they were made from.")
+  @Option(
+    help: "The model that they were made from, or what `evaluate --save-reference` wrote of it.")
   var reference: String
 
   @Option(help: "A text, JSONL, or an HDF5 file with window_ids.")
@@ -37,19 +39,16 @@ struct CompareCommand: ParsableCommand {
   func run() throws {
     let mapped = options.memory == nil
     let opened = try models.map { try OpenedModel.open($0, mapped: mapped) }
-    let other = try OpenedModel.open(reference, mapped: mapped)
-    let (cut, tokenizer) = try windows.read(data, for: other)
-    let pool = WorkerPool(workers: options.workerCount)
-    let budget = options.memory.map { $0.bytes / (opened.count + 1) }
-    let loaded = try opened.map { try $0.load(memoryLimit: budget, pool: pool) }
-    let loadedReference = try other.load(memoryLimit: budget, pool: pool)
-    let meter = WindowMeter(quiet: options.json, total: cut.windows.count)
-    let scores = try WindowScoring.run(
-      loaded, reference: loadedReference, windows: cut.windows,
-      memoryLimit: options.memory?.bytes, progress: meter.report)
+    let other = try ReferenceInput(reference, mapped: mapped)
+    let (cut, tokenizer) = try windows.read(data, for: other.model ?? opened[0])
+    let meter = WindowMeter(
+      quiet: options.json, total: cut.windows.count * other.passes(models: opened.count))
+    let (scores, _) = try other.score(
+      opened, windows: cut.windows, memoryLimit: options.memory?.bytes,
+      pool: WorkerPool(workers: options.workerCount), progress: meter.report)
     meter.finish()
     let comparison = try PairedComparison(
-      models: opened.map { ModelSummary($0) }, reference: ModelSummary(other),
+      models: opened.map { ModelSummary($0) }, reference: other.summary,
       data: DataSummary(cut, tokenizer: tokenizer), scores: scores, seed: windows.seed)
     if let csv { try FileOutput.write(comparison.csv, to: csv) }
     print(

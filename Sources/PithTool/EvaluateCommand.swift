@@ -73,44 +73,37 @@ struct EvaluateCommand: ParsableCommand {
     }
     let opened = try rounding.apply(to: .open(model, mapped: options.memory == nil))
     let (cut, tokenizer) = try windows.read(data, for: opened)
-    let clock = ContinuousClock()
     let meter = WindowMeter(quiet: options.json, total: cut.windows.count)
     let pool = WorkerPool(workers: options.workerCount)
-    var start = clock.now
+    let memoryLimit = options.memory?.bytes
+    let other = try reference.map { try ReferenceInput($0, mapped: options.memory == nil) }
     let scores: TokenScores
-    var summary: ModelSummary?
-    if let reference, SavedReference.isReference(reference) {
-      let saved = try SavedReference(reference)
-      try saved.check(cut.windows, vocabulary: opened.description.vocabularySize)
-      summary = saved.model
-      let loaded = try opened.load(memoryLimit: options.memory?.bytes, pool: pool)
-      start = clock.now
-      scores = try WindowScoring.run(
-        loaded, saved: saved, windows: cut.windows, memoryLimit: options.memory?.bytes,
+    let seconds: Double
+    if let other {
+      let found = try other.score(
+        [opened], windows: cut.windows, memoryLimit: memoryLimit, pool: pool,
         progress: meter.report)
-    } else if let saveReference {
-      let loaded = try opened.load(memoryLimit: options.memory?.bytes, pool: pool)
-      start = clock.now
-      scores = try SavedReference.write(
-        loaded, summary: ModelSummary(opened), windows: cut,
-        count: topK ?? min(SavedReference.defaultCount, opened.description.vocabularySize),
-        to: saveReference, memoryLimit: options.memory?.bytes, progress: meter.report)
+      (scores, seconds) = (found.scores[0], found.seconds)
     } else {
-      let other = try reference.map { try OpenedModel.open($0, mapped: options.memory == nil) }
-      summary = other.map { ModelSummary($0) }
-      let budget = options.memory.map { other == nil ? $0.bytes : $0.bytes / 2 }
-      let loaded = try opened.load(memoryLimit: budget, pool: pool)
-      let loadedReference = try other?.load(memoryLimit: budget, pool: pool)
-      start = clock.now
-      scores = try WindowScoring.run(
-        [loaded], reference: loadedReference, windows: cut.windows,
-        memoryLimit: options.memory?.bytes, progress: meter.report)[0]
+      let loaded = try opened.load(memoryLimit: memoryLimit, pool: pool)
+      let clock = ContinuousClock()
+      let start = clock.now
+      if let saveReference {
+        scores = try SavedReference.write(
+          loaded, summary: ModelSummary(opened), windows: cut,
+          count: topK ?? min(SavedReference.defaultCount, opened.description.vocabularySize),
+          to: saveReference, memoryLimit: memoryLimit, progress: meter.report)
+      } else {
+        scores = try WindowScoring.run(
+          [loaded], windows: cut.windows, memoryLimit: memoryLimit, progress: meter.report)[0]
+      }
+      seconds = (clock.now - start).seconds
     }
     meter.finish()
     let report = EvaluationReport(
-      model: ModelSummary(opened), reference: summary,
+      model: ModelSummary(opened), reference: other?.summary,
       data: DataSummary(cut, tokenizer: tokenizer), scores: scores, seed: windows.seed,
-      seconds: (clock.now - start).seconds)
+      seconds: seconds)
     print(
       options.json ? report.json.text(.pretty) : EvaluationText.report(report),
       terminator: options.json ? "\n" : "")

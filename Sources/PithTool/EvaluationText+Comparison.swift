@@ -22,7 +22,9 @@ extension EvaluationText {
         Format.fixed(row.divergence.agreement.value, 4),
       ])
     }
-    text += table.text(width: width) + "\nless the first model, paired, 95 % intervals:\n"
+    text += table.text(width: width)
+    if let count = result.rows.first?.divergence.savedTokens { text += lowerBound(count) + "\n" }
+    text += "\nless the first model, paired, 95 % intervals:\n"
     var differences = TextTable(
       [
         ("model", .left), ("-log p, nats", .right), ("KL mean", .right), ("top-1", .right),

@@ -21,8 +21,7 @@ enum EvaluationText {
       lines.append(line("  99th percentile", divergence.percentile99, 5))
       lines.append(line("  maximum", divergence.maximum, 4))
       if let count = divergence.savedTokens {
-        lines.append(
-          "  a lower bound: over the reference's \(count) saved tokens and one bucket of the rest")
+        lines.append("  " + lowerBound(count))
       }
       lines.append(line("top-1 agreement", divergence.agreement, 4))
       lines.append(
@@ -35,6 +34,11 @@ enum EvaluationText {
     lines.append(
       "time: \(Format.duration(report.seconds)), \(Format.count(Int(rate))) tokens/s")
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// What a divergence from so many saved tokens of a position is.
+  static func lowerBound(_ count: Int) -> String {
+    "a lower bound: over the reference's \(count) saved tokens and one bucket of the rest"
   }
 
   static func task(_ result: TaskResult, model: ModelSummary) -> String {

@@ -38,6 +38,38 @@ import Testing
     }
   }
 
+  /// What a killed process left goes when the same target is written again; what a living one
+  /// writes, or another machine, stays.
+  @Test func abandonedTemporariesAreRemoved() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let dead = Process()
+      dead.executableURL = URL(fileURLWithPath: "/bin/sh")
+      dead.arguments = ["-c", "exit 0"]
+      try dead.run()
+      dead.waitUntilExit()
+      let path = folder + "/out.h5"
+      // A name as the program gives it, with its own process in it.
+      let open = try ReplacementFile(target: path)
+      let own = FileIO.name(of: open.temporaryPath)
+      func of(_ process: Int32) -> String {
+        own.replacingOccurrences(
+          of: "-\(ProcessInfo.processInfo.processIdentifier)-", with: "-\(process)-")
+      }
+      let abandoned = of(dead.processIdentifier)
+      let elsewhere = abandoned.replacingOccurrences(of: ".h5.", with: ".h5.elsewhere")
+      let other = abandoned.replacingOccurrences(of: ".out.", with: ".other.")
+      try #require(abandoned != own && elsewhere != abandoned && other != abandoned)
+      for name in [abandoned, elsewhere, other] {
+        try Data("x".utf8).write(to: URL(fileURLWithPath: folder + "/" + name))
+      }
+      try FileManager.default.createDirectory(
+        atPath: folder + "/" + abandoned + "folder.partial", withIntermediateDirectories: false)
+      try ReplacementFile.write([1], to: path)
+      let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+      #expect(names == [other, elsewhere, own, "out.h5"].sorted())
+    }
+  }
+
   @Test func longNamesHaveTemporaries() throws {
     try SharedFiles.withTemporaryFolder { folder in
       let path = folder + "/" + String(repeating: "n", count: 250)

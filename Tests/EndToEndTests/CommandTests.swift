@@ -28,6 +28,48 @@ import Testing
     }
   }
 
+  private func succeed(_ arguments: [String]) throws -> Program.Result {
+    let run = try Program.run(arguments)
+    try #require(run.status == 0, "\(run.error)")
+    return run
+  }
+
+  /// A saved reference stands in for the model: what does not depend on the tokens that were left
+  /// out is the same, the divergence is below.
+  @Test func compareTakesASavedReference() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let text = SharedFiles.fixture("text/heldout_publicdomain.txt")
+      let windows = ["--data", text, "--sequences", "4", "--length", "64"]
+      var models: [String] = []
+      for preset in ["w4", "w3"] {
+        models.append("\(folder)/\(preset).h5")
+        _ = try succeed([
+          "compress", "--preset", preset, "--model", Self.model, "--output",
+          models[models.count - 1],
+        ])
+      }
+      let saved = folder + "/reference.h5"
+      _ = try succeed(
+        ["evaluate", "--model", Self.model, "--save-reference", saved, "--top-k", "64"] + windows)
+      func compare(_ reference: String) throws -> JSONValue {
+        try JSONParser.parse(
+          try succeed(["compare"] + models + ["--reference", reference, "--json"] + windows)
+            .output)
+      }
+      let (live, kept) = (try compare(Self.model), try compare(saved))
+      for index in 0..<2 {
+        let (row, other) = (live["models"]?[index], kept["models"]?[index])
+        #expect(row?["perplexity"] == other?["perplexity"])
+        #expect(row?["divergence"]?["top1_agreement"] == other?["divergence"]?["top1_agreement"])
+        let full = try #require(row?["divergence"]?["kl_mean"]?["value"]?.double)
+        let bound = try #require(other?["divergence"]?["kl_mean"]?["value"]?.double)
+        #expect(bound < full && bound > full / 2)
+      }
+      let printed = try succeed(["compare"] + models + ["--reference", saved] + windows)
+      #expect(printed.output.contains("a lower bound: over the reference's 64 saved tokens"))
+    }
+  }
+
   @Test func convertGoesBothWaysBitForBit() throws {
     try SharedFiles.withTemporaryFolder { folder in
       for (source, steps) in [

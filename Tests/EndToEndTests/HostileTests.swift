@@ -2,13 +2,14 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Every hostile file: a message that names it, exit code 3, no crash, no partial output.
+/// Every hostile file and folder: a message that names it, exit code 3, no crash, no partial output.
 @Suite struct HostileTests {
   static let files: [String] = {
     let folder = SharedFiles.fixture("hostile")
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     return names.filter { name in
       [".h5", ".safetensors", ".keras"].contains { name.hasSuffix($0) }
+        || ["folder-", "index-"].contains { name.hasPrefix($0) }
     }.sorted()
   }()
 
