@@ -8,6 +8,7 @@
 #include "conversion-inl.h"
 #include "include/PithKernels.h"
 #include "packing.h"
+#include "scales-inl.h"
 #include "unpack-inl.h"
 
 #pragma clang fp contract(off)
@@ -19,8 +20,6 @@ namespace {
 
 /// Columns unpacked at a time; a multiple of 8, so that every piece begins on a byte.
 constexpr size_t kPiece = 1024;
-/// Scales widened at a time.
-constexpr size_t kScales = 64;
 
 /// One row's scales and zeros, widened a stretch at a time.
 class RowGrid {
@@ -42,22 +41,9 @@ class RowGrid {
   void Fill(size_t group) {
     const size_t groups = weight_.columns / weight_.group;
     first_ = group & ~size_t{7};
-    held_ = groups - first_ < kScales ? groups - first_ : kScales;
-    switch (weight_.scale_type) {
-      case PITH_F16:
-      case PITH_BF16: {
-        uint8_t halves[2 * (kScales + kLanes)] = {};
-        memcpy(halves, scales_ + 2 * first_, 2 * held_);
-        for (size_t i = 0; i < held_; i += kLanes) {
-          const VecU half = LoadHalves(halves + 2 * i);
-          hn::StoreU(
-              weight_.scale_type == PITH_F16 ? WidenF16(half) : WidenBF16(half), TagF(),
-              scale_ + i);
-        }
-        break;
-      }
-      default: memcpy(scale_, scales_ + 4 * first_, 4 * held_);
-    }
+    held_ = groups - first_ < kHeldScales ? groups - first_ : kHeldScales;
+    const size_t size = weight_.scale_type == PITH_F32 ? 4 : 2;
+    WidenScales(weight_.scale_type, scales_ + size * first_, held_, scale_);
     if (zeros_ != nullptr) {
       const size_t bits = static_cast<size_t>(weight_.bits);
       Unpack(zeros_ + first_ / 8 * bits, held_, weight_.bits, zero_);
@@ -69,8 +55,8 @@ class RowGrid {
   const uint8_t *zeros_;
   float middle_;
   size_t first_ = 0, held_ = 0;
-  float scale_[kScales + kBlock];
-  uint8_t zero_[kScales + 8];
+  float scale_[kHeldScales + kBlock];
+  uint8_t zero_[kHeldScales + 8];
 };
 
 HWY_INLINE VecF Widened(const uint8_t *codes, VecF zero) {

@@ -5,6 +5,7 @@
 
 #include <hwy/foreach_target.h>
 
+#include "error_sums-inl.h"
 #include "include/PithKernels.h"
 #include "integer_grid.h"
 #include "lanes-inl.h"
@@ -97,39 +98,6 @@ HWY_INLINE double ErrorOf(Point point, const float *source, size_t count) {
   }
   return sums.Fold();
 }
-
-/// The error sums of a call, kept in lanes until its end.
-struct RunSums {
-  LaneSums error, original, approximation, product;
-  VecF largest[kVectors];
-
-  HWY_INLINE RunSums() {
-    for (VecF &v : largest) v = hn::Zero(TagF());
-  }
-
-  HWY_INLINE void Add(size_t v, VecF x, VecF y, VecF e) {
-    const VecD x0 = LowerDouble(x), x1 = UpperDouble(x);
-    const VecD y0 = LowerDouble(y), y1 = UpperDouble(y);
-    const VecD e0 = LowerDouble(e), e1 = UpperDouble(e);
-    error.AddProduct(v, e0, e1, e0, e1);
-    original.AddProduct(v, x0, x1, x0, x1);
-    approximation.AddProduct(v, y0, y1, y0, y1);
-    product.AddProduct(v, x0, x1, y0, y1);
-    largest[v] = hn::Max(largest[v], hn::Abs(e));
-  }
-
-  HWY_INLINE void AddTo(PithErrorSums *sums, size_t count) const {
-    sums->count += count;
-    sums->squared_error += error.Fold();
-    sums->squared_original += original.Fold();
-    sums->squared_approximation += approximation.Fold();
-    sums->product += product.Fold();
-    VecF all = largest[0];
-    for (size_t v = 1; v < kVectors; ++v) all = hn::Max(all, largest[v]);
-    const double most = hn::GetLane(hn::MaxOfLanes(TagF(), all));
-    if (most > sums->maximum_absolute_error) sums->maximum_absolute_error = most;
-  }
-};
 
 /// Encodes one run on one grid point; writes its codes, one a byte, in whole blocks (so up to 15
 /// bytes beyond the end).

@@ -5,6 +5,7 @@
 
 #include <hwy/foreach_target.h>
 
+#include "error_sums-inl.h"
 #include "include/PithKernels.h"
 #include "lanes-inl.h"
 
@@ -71,22 +72,12 @@ PithRange Range(const float *source, size_t count) {
 
 void ErrorSums(
     const float *original, const float *approximation, size_t count, PithErrorSums *sums) {
-  LaneSums error, squares, approximations, products;
-  VecF largest[kVectors];
-  for (VecF &v : largest) v = hn::Zero(TagF());
+  RunSums lanes;
   const auto add = [&](const float *a, const float *b) HWY_ATTR {
     for (size_t v = 0; v < kVectors; ++v) {
       const VecF x = hn::LoadU(TagF(), a + v * kLanes);
       const VecF y = hn::LoadU(TagF(), b + v * kLanes);
-      const VecF e = hn::Sub(x, y);
-      const VecD x0 = LowerDouble(x), x1 = UpperDouble(x);
-      const VecD y0 = LowerDouble(y), y1 = UpperDouble(y);
-      const VecD e0 = LowerDouble(e), e1 = UpperDouble(e);
-      error.AddProduct(v, e0, e1, e0, e1);
-      squares.AddProduct(v, x0, x1, x0, x1);
-      approximations.AddProduct(v, y0, y1, y0, y1);
-      products.AddProduct(v, x0, x1, y0, y1);
-      largest[v] = hn::Max(largest[v], hn::Abs(e));
+      lanes.Add(v, x, y, hn::Sub(x, y));
     }
   };
   size_t i = 0;
@@ -97,15 +88,7 @@ void ErrorSums(
     PadBlock(approximation + i, count - i, b);
     add(a, b);
   }
-  sums->count += count;
-  sums->squared_error += error.Fold();
-  sums->squared_original += squares.Fold();
-  sums->squared_approximation += approximations.Fold();
-  sums->product += products.Fold();
-  VecF all = largest[0];
-  for (size_t v = 1; v < kVectors; ++v) all = hn::Max(all, largest[v]);
-  const double most = hn::GetLane(hn::MaxOfLanes(TagF(), all));
-  if (most > sums->maximum_absolute_error) sums->maximum_absolute_error = most;
+  lanes.AddTo(sums, count);
 }
 
 void ApplyBitmap(float *values, const uint8_t *bitmap, size_t count) {

@@ -8,6 +8,7 @@
 #include "conversion-inl.h"
 #include "include/PithKernels.h"
 #include "lanes-inl.h"
+#include "scales-inl.h"
 #include "table_rows.h"
 #include "unpack-inl.h"
 
@@ -154,8 +155,6 @@ namespace {
 
 /// Columns unpacked at a time: a multiple of 8 and of 5, so that every piece begins on a byte.
 constexpr size_t kTablePiece = 1280;
-/// Scales widened at a time.
-constexpr size_t kHeldScales = 64;
 
 /// One row's scales, widened a stretch at a time.
 class RowScales {
@@ -174,24 +173,12 @@ class RowScales {
     first_ = group;
     held_ = groups - first_ < kHeldScales ? groups - first_ : kHeldScales;
     const size_t at = start_ + first_;
-    const uint8_t *bytes = static_cast<const uint8_t *>(weight_.scales);
-    switch (weight_.scale_type) {
-      case PITH_F16:
-      case PITH_BF16: {
-        uint8_t halves[2 * (kHeldScales + kLanes)] = {};
-        memcpy(halves, bytes + 2 * at, 2 * held_);
-        for (size_t i = 0; i < held_; i += kLanes) {
-          const VecU half = LoadHalves(halves + 2 * i);
-          hn::StoreU(
-              weight_.scale_type == PITH_F16 ? WidenF16(half) : WidenBF16(half), TagF(),
-              scale_ + i);
-        }
-        break;
-      }
-      case PITH_CODED:
-        for (size_t i = 0; i < held_; ++i) scale_[i] = ScaleAt(weight_, at + i);
-        break;
-      default: memcpy(scale_, bytes + 4 * at, 4 * held_);
+    if (weight_.scale_type == PITH_CODED) {
+      for (size_t i = 0; i < held_; ++i) scale_[i] = ScaleAt(weight_, at + i);
+    } else {
+      const size_t size = weight_.scale_type == PITH_F32 ? 4 : 2;
+      const uint8_t *bytes = static_cast<const uint8_t *>(weight_.scales);
+      WidenScales(weight_.scale_type, bytes + size * at, held_, scale_);
     }
   }
 
