@@ -182,7 +182,7 @@ let package = Package(
       "Pipeline",
       [
         "Pipeline", "Recipes", "Artefacts", "Architectures", "Checkpoints", "Weights", "Tensors",
-        "JSONText", "RunRecords", "Digests", "Models", "Evaluation",
+        "JSONText", "RunRecords", "Digests", "Models", "Evaluation", "ZerothOrder",
       ]),
     tests("Reports", ["Reports", "RunRecords"]),
     tests("Architecture", []),

@@ -61,6 +61,33 @@ extension ArtefactFile {
     }
   }
 
+  /// Hands out the bytes of a plain tensor in pieces of whole rows, in order.
+  ///
+  /// They are read, not mapped: pages of a mapping would count as this process's memory, an
+  /// embedding's twice while a model uses it.
+  ///
+  /// - Throws: `ArtefactError.noSuchTensor`, also for a compressed weight.
+  public func forEachPiece(
+    of name: String, maximumBytes: Int = 4 << 20, _ body: (UnsafeRawBufferPointer) throws -> Void
+  ) throws {
+    guard case .tensor(let dataset) = try place(of: name).object,
+      let description = descriptions[dataset.path]
+    else { throw ArtefactError.noSuchTensor(path: path, name: name) }
+    let rows = description.shape.rows
+    guard rows > 0, description.byteCount > 0 else { return }
+    let rowBytes = description.byteCount / rows
+    let step = max(1, maximumBytes / rowBytes)
+    let buffer = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: min(step, rows) * rowBytes, alignment: 64)
+    defer { buffer.deallocate() }
+    for first in stride(from: 0, to: rows, by: step) {
+      let last = min(first + step, rows)
+      let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<(last - first) * rowBytes])
+      try file.read(description, rows: first..<last, into: piece)
+      try body(UnsafeRawBufferPointer(piece))
+    }
+  }
+
   private func decoded(_ group: HDF5Group, name: String) throws -> CompressedWeight {
     let encoded = EncodedWeight(
       attributes: group.attributes,

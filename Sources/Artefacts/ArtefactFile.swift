@@ -13,7 +13,7 @@ public final class ArtefactFile: Sendable {
 
   let file: HDF5File
   private let places: [String: Place]
-  private let descriptions: [String: TensorDescription]
+  let descriptions: [String: TensorDescription]
 
   /// Where a tensor is in the file.
   struct Place: Sendable {

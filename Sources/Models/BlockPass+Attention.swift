@@ -79,10 +79,29 @@ extension BlockPass {
       let offset =
         tokens.lowerBound * model.attention.keyValueWidth
         + tile.head * model.attention.headDimension
+      if let prefix = tile.segment.prefix {
+        return attend(tile, buffers, after: prefix)
+      }
       attend(
         tile, buffers,
         HeadMemory(
           keys: keys + offset, values: values + offset, stride: model.attention.keyValueWidth))
+    }
+  }
+
+  /// One tile's attention over the rows of a prefix and the sequence's own, laid end to end.
+  private func attend(_ tile: Tile, _ buffers: AttentionBuffers, after prefix: Range<Int>) {
+    let (width, dimension) = (model.attention.keyValueWidth, model.attention.headDimension)
+    let tokens = tokens(of: tile)
+    let rows = Array(prefix) + Array(tile.segment.rows)
+    scratch.with(2 * tokens.count * dimension) { memory in
+      let values = memory + tokens.count * dimension
+      for (place, row) in rows[tokens].enumerated() {
+        let from = row * width + tile.head * dimension
+        (memory + place * dimension).update(from: buffers.key + from, count: dimension)
+        (values + place * dimension).update(from: buffers.value + from, count: dimension)
+      }
+      attend(tile, buffers, HeadMemory(keys: memory, values: values, stride: dimension))
     }
   }
 

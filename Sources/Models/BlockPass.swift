@@ -24,8 +24,10 @@ struct BlockPass {
     let rows: Range<Int>
     /// The sequence's number in the cache.
     let sequence: Int
-    /// Tokens of the sequence that the cache holds already.
+    /// Tokens before the sequence's own, in the cache or in the prefix.
     let past: Int
+    /// Rows of this pass that come before the sequence's own.
+    let prefix: Range<Int>?
   }
 
   /// Rows per tile: enough for gemm's packing to pay, few enough to share out.
@@ -39,7 +41,10 @@ struct BlockPass {
   }
 
   /// x ← block(x), `rows × hiddenSize`.
-  func run(_ x: UnsafeMutablePointer<Float>) throws {
+  ///
+  /// - Parameter finishing: the only rows that get their result, ascending; what the others hold
+  ///   afterwards is arbitrary. Behind attention a row's result needs no other row.
+  func run(_ x: UnsafeMutablePointer<Float>, finishing: [Int]? = nil) throws {
     if let observer { return try watched(x, by: observer) }
     let rows = positions.count
     scratch.with(rows * Self.scratchPerRow(model)) { memory in
@@ -47,9 +52,24 @@ struct BlockPass {
       forEachTile(rows) { range in project(x, range, buffers) }
       storeInCache(buffers)
       attendWithScheme(buffers)
-      forEachTile(rows) { range in
+      guard let finishing, finishing.count < rows else {
+        return forEachTile(rows) { range in
+          addAttention(buffers.attended, to: x, range)
+          addFeedForward(to: x, range)
+        }
+      }
+      let (width, inner) = (model.hiddenSize, model.attention.queryWidth)
+      for (place, row) in finishing.enumerated() where place != row {
+        (x + place * width).update(from: x + row * width, count: width)
+        (buffers.attended + place * inner).update(
+          from: buffers.attended + row * inner, count: inner)
+      }
+      forEachTile(finishing.count) { range in
         addAttention(buffers.attended, to: x, range)
         addFeedForward(to: x, range)
+      }
+      for (place, row) in finishing.enumerated().reversed() where place != row {
+        (x + row * width).update(from: x + place * width, count: width)
       }
     }
   }

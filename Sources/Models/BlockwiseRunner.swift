@@ -38,22 +38,41 @@ public final class BlockwiseRunner {
   ///   - passRows: rows that go through a block together; nil makes them fewer under a small
   ///     limit, which other tiles then round otherwise.
   /// - Throws: `ModelError` for tokens out of range, sequences too long, a full disk.
-  public init(
+  public convenience init(
     _ provider: any WeightProvider, batch: TokenBatch, memoryLimit: Int = .max,
     passRows: Int? = nil, folder: String = NSTemporaryDirectory(), pool: WorkerPool = .serial
   ) throws {
+    let trunk = try ModelTrunk(provider, pool: pool)
+    let head = try provider.description.head.map { try VocabularyHead($0, trunk: trunk) }
+    try self.init(
+      trunk, head, batch: batch, memoryLimit: memoryLimit, passRows: passRows, folder: folder)
+  }
+
+  /// The same with the embeddings, the final norm, the head and the workers of a model.
+  public convenience init(
+    _ model: LanguageModel, batch: TokenBatch, memoryLimit: Int = .max, passRows: Int? = nil,
+    folder: String = NSTemporaryDirectory()
+  ) throws {
+    try self.init(
+      model.trunk, model.head, batch: batch, memoryLimit: memoryLimit, passRows: passRows,
+      folder: folder)
+  }
+
+  private init(
+    _ trunk: ModelTrunk, _ head: VocabularyHead?, batch: TokenBatch, memoryLimit: Int,
+    passRows: Int?, folder: String
+  ) throws {
     self.memoryLimit = memoryLimit
     self.folder = folder
-    description = provider.description
+    description = trunk.model
     self.batch = batch
     try batch.validate(for: description)
-    trunk = try ModelTrunk(provider, pool: pool)
-    head = try provider.description.head.map { [trunk] in try VocabularyHead($0, trunk: trunk) }
+    self.trunk = trunk
+    self.head = head
     store = try HiddenStateStore(
-      rows: batch.rows, width: provider.description.hiddenSize, memoryLimit: memoryLimit,
-      folder: folder)
+      rows: batch.rows, width: trunk.model.hiddenSize, memoryLimit: memoryLimit, folder: folder)
     // A window of states counts against the cap too.
-    let windowRows = max(1, memoryLimit / (8 * provider.description.hiddenSize))
+    let windowRows = max(1, memoryLimit / (8 * trunk.model.hiddenSize))
     chunks = batch.chunks(ofRows: passRows ?? min(trunk.blockwisePassRows, windowRows))
     for chunk in chunks {
       try store.with(rows: rows(chunk), reading: false, writing: true, scratch: trunk.scratch) {
@@ -96,6 +115,19 @@ public final class BlockwiseRunner {
       }
     }
     account(blockBytes: block.byteCount)
+  }
+
+  /// The states of some sequences as they stand before the next block, `rows × hiddenSize`.
+  ///
+  /// - Throws: `ModelError` when the states are in a file that cannot be read.
+  public func states(of sequences: Range<Int>) throws -> Matrix<Float> {
+    let rows = rows(sequences)
+    let width = description.hiddenSize
+    return try Matrix(rows: rows.count, columns: width) { target in
+      try store.with(rows: rows, writing: false, scratch: trunk.scratch) { x in
+        target.baseAddress?.initialize(from: x, count: rows.count * width)
+      }
+    }
   }
 
   /// Hands out the final hidden states, sequences in order, when all blocks are passed.

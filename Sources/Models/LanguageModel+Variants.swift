@@ -6,10 +6,19 @@ public struct ModelVariant: Sendable {
   /// Blocks' weights and the final norm; embeddings, positions and head stay the original's.
   public let weights: any WeightProvider
   public let batch: TokenBatch
+  /// The only rows whose final states count, ascending; nil: all.
+  public let rows: [Int]?
+  /// The states that enter the first block that is run; nil: the embeddings.
+  public let states: Matrix<Float>?
 
-  public init(weights: any WeightProvider, batch: TokenBatch) {
+  public init(
+    weights: any WeightProvider, batch: TokenBatch, rows: [Int]? = nil,
+    states: Matrix<Float>? = nil
+  ) {
     self.weights = weights
     self.batch = batch
+    self.rows = rows
+    self.states = states
   }
 }
 
@@ -20,12 +29,18 @@ extension LanguageModel {
   /// weights are touched once for all of them; a variant's own weights live for one block only.
   /// Variants are shared out among the workers. A variant's bits do not depend on the others.
   ///
+  /// - Parameter first: the first block that is run, where variants bring the states before it.
   /// - Throws: what hidden states throw, and what a variant's provider throws.
-  public func hiddenStates(of variants: [ModelVariant]) throws -> [Matrix<Float>] {
-    for variant in variants { try variant.batch.validate(for: description) }
-    let lanes = variants.map { Lane($0, width: description.hiddenSize, trunk: trunk) }
+  public func hiddenStates(
+    of variants: [ModelVariant], from first: Int = 0
+  ) throws -> [Matrix<Float>] {
+    for variant in variants {
+      try variant.batch.validate(for: description)
+      precondition(first == 0 || variant.states != nil, "block \(first) has nothing to start from")
+    }
+    let lanes = variants.map { Lane($0, trunk: trunk) }
     try pool.forEach(lanes.count) { (index: Int) throws -> Void in lanes[index].embed() }
-    for block in description.blocks {
+    for block in description.blocks[first...] {
       try pool.forEach(lanes.count) { (index: Int) throws -> Void in
         try lanes[index].pass(block)
       }
@@ -45,10 +60,10 @@ private final class Lane: @unchecked Sendable {
   private let width: Int
   private let states: UnsafeMutableBufferPointer<Float>
 
-  init(_ variant: ModelVariant, width: Int, trunk: ModelTrunk) {
+  init(_ variant: ModelVariant, trunk: ModelTrunk) {
     self.variant = variant
     self.trunk = trunk
-    self.width = width
+    width = trunk.model.hiddenSize
     chunks = variant.batch.chunks(ofRows: trunk.blockwisePassRows)
     states = .allocate(capacity: max(variant.batch.rows * width, 1))
     states.initialize(repeating: 0)
@@ -61,6 +76,11 @@ private final class Lane: @unchecked Sendable {
   }
 
   func embed() {
+    if let given = variant.states {
+      precondition(given.values.count <= states.count, "states of other sequences")
+      _ = states.update(fromContentsOf: given.values)
+      return
+    }
     for chunk in chunks {
       guard let x = rows(chunk) else { continue }
       trunk.embed(variant.batch, chunk, cache: nil, into: x)
@@ -69,9 +89,13 @@ private final class Lane: @unchecked Sendable {
 
   func pass(_ block: BlockDescription) throws {
     let prepared = try PreparedBlock(block, from: variant.weights)
+    let isLast = block.index == trunk.model.blocks.count - 1
     for chunk in chunks {
       guard let x = rows(chunk) else { continue }
-      try trunk.run(prepared, variant.batch, chunk, x)
+      let start = variant.batch.offsets[chunk.lowerBound]
+      let range = start..<variant.batch.offsets[chunk.upperBound]
+      let wanted = isLast ? variant.rows?.filter(range.contains).map { $0 - start } : nil
+      try trunk.run(prepared, variant.batch, chunk, x, finishing: wanted)
     }
   }
 

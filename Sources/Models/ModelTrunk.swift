@@ -65,10 +65,12 @@ final class ModelTrunk: Sendable {
     var positions: [Int32] = []
     for sequence in sequences {
       let rows = batch.rows(of: sequence)
-      let past = cache?.lengths[sequence] ?? 0
+      let prefix = batch.prefixRows(of: sequence)
+      let past = prefix?.count ?? cache?.lengths[sequence] ?? 0
       segments.append(
         BlockPass.Segment(
-          rows: rows.lowerBound - start..<rows.upperBound - start, sequence: sequence, past: past))
+          rows: rows.lowerBound - start..<rows.upperBound - start, sequence: sequence, past: past,
+          prefix: prefix.map { $0.lowerBound - start..<$0.upperBound - start }))
       positions += rows.indices.map { Int32(past + $0 - rows.lowerBound) }
     }
     return (segments, positions)
@@ -89,9 +91,9 @@ final class ModelTrunk: Sendable {
   func run(
     _ block: PreparedBlock, _ batch: TokenBatch, _ sequences: Range<Int>,
     _ x: UnsafeMutablePointer<Float>, cache: KeyValueCache? = nil,
-    observer: (any SiteObserver)? = nil
+    observer: (any SiteObserver)? = nil, finishing rows: [Int]? = nil
   ) throws {
-    try pass(block, batch, sequences, cache: cache, observer: observer).run(x)
+    try pass(block, batch, sequences, cache: cache, observer: observer).run(x, finishing: rows)
   }
 
   /// Some sequences before one block.

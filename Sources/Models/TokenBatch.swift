@@ -8,13 +8,39 @@ public struct TokenBatch: Sendable {
   public let offsets: [Int]
   /// Segment numbers for encoders; nil means all 0.
   public let tokenTypes: [Int32]?
+  /// The sequence that comes before each, an earlier one of this batch: options after one prompt
+  /// see its keys and values, which are made once. nil: the sequence begins the text.
+  public let prefixes: [Int?]
 
-  public init(_ sequences: [[Int32]], tokenTypes: [[Int32]]? = nil) {
+  /// - Parameter prefixes: nil: no sequence goes on from another.
+  public init(
+    _ sequences: [[Int32]], tokenTypes: [[Int32]]? = nil, prefixes: [Int?]? = nil
+  ) {
+    let prefixes = prefixes ?? Array(repeating: nil, count: sequences.count)
+    precondition(prefixes.count == sequences.count, "a prefix or none for each sequence")
+    for (index, prefix) in prefixes.enumerated() {
+      guard let prefix else { continue }
+      precondition(
+        prefix >= 0 && prefix < index && prefixes[prefix] == nil,
+        "sequence \(index) goes on from \(prefix), which begins no text before it")
+    }
+    self.prefixes = prefixes
     tokens = sequences.flatMap { $0 }
     var ends = [0]
     for sequence in sequences { ends.append((ends.last ?? 0) + sequence.count) }
     offsets = ends
     self.tokenTypes = tokenTypes?.flatMap { $0 }
+  }
+
+  /// Batches one after another.
+  public init(joining batches: [TokenBatch]) {
+    var (sequences, prefixes): ([[Int32]], [Int?]) = ([], [])
+    for batch in batches {
+      let first = sequences.count
+      sequences += (0..<batch.sequences).map { Array(batch.tokens[batch.rows(of: $0)]) }
+      prefixes += batch.prefixes.map { $0.map { $0 + first } }
+    }
+    self.init(sequences, prefixes: prefixes)
   }
 
   /// The number of sequences.
@@ -23,6 +49,8 @@ public struct TokenBatch: Sendable {
   public var rows: Int { tokens.count }
   /// The rows of a sequence.
   public func rows(of sequence: Int) -> Range<Int> { offsets[sequence]..<offsets[sequence + 1] }
+  /// The rows of the sequence that a sequence goes on from.
+  func prefixRows(of sequence: Int) -> Range<Int>? { prefixes[sequence].map { rows(of: $0) } }
 
   /// Checks the tokens against a model.
   ///
@@ -34,7 +62,8 @@ public struct TokenBatch: Sendable {
     let vocabulary = description.vocabularySize
     for sequence in 0..<sequences {
       let range = rows(of: sequence)
-      let length = range.count + (past?[sequence] ?? 0)
+      let before = prefixRows(of: sequence)?.count ?? 0
+      let length = range.count + (past?[sequence] ?? 0) + before
       guard length <= description.maximumPositions else {
         throw .sequenceTooLong(
           sequence: sequence, length: length, limit: description.maximumPositions)
@@ -55,12 +84,15 @@ public struct TokenBatch: Sendable {
     }
   }
 
-  /// Runs of whole sequences of at most `rows` rows each, at least one sequence a run.
+  /// Runs of whole sequences of at most `rows` rows each, at least one sequence a run; what goes on
+  /// from a sequence stays with it.
   func chunks(ofRows limit: Int) -> [Range<Int>] {
     var result: [Range<Int>] = []
     var first = 0
     for sequence in 0..<sequences {
-      if sequence > first, offsets[sequence + 1] - offsets[first] > limit {
+      if sequence > first, prefixes[sequence] == nil,
+        offsets[sequence + 1] - offsets[first] > limit
+      {
         result.append(first..<sequence)
         first = sequence
       }

@@ -44,31 +44,48 @@ public struct Mixture: Objective {
     }
   }
 
+  public func batch(_ examples: [Int]) -> TokenBatch {
+    TokenBatch(
+      joining: examples.map { example in
+        let part = part(of: example)
+        return parts[part].objective.batch([example - offsets[part]])
+      })
+  }
+
+  public func rows(_ examples: [Int], of batch: TokenBatch) -> [Int]? {
+    var result: [Int] = []
+    var first = 0
+    for example in examples {
+      let part = part(of: example)
+      let own = [example - offsets[part]]
+      let ownBatch = parts[part].objective.batch(own)
+      let rows = parts[part].objective.rows(own, of: ownBatch) ?? Array(0..<ownBatch.rows)
+      result += rows.map { $0 + first }
+      first += ownBatch.rows
+    }
+    return result
+  }
+
   public func loss(
     _ model: LanguageModel, hidden: Matrix<Float>, batch: TokenBatch, examples: [Int]
   ) throws -> LossSum {
     var total = LossSum()
     for (index, part) in parts.enumerated() {
-      var (own, rows, sequences): ([Int], [Int], [[Int32]]) = ([], [], [])
-      var place = 0
+      var (own, values): ([Int], [Float]) = ([], [])
+      var first = 0
       for example in examples {
-        let isOwn = self.part(of: example) == index
-        for sequence in self.sequences([example]) {
-          if isOwn {
-            rows += Array(batch.rows(of: place))
-            sequences.append(sequence)
-          }
-          place += 1
-        }
-        if isOwn { own.append(example - offsets[index]) }
+        let count = self.batch([example]).rows
+        defer { first += count }
+        guard self.part(of: example) == index else { continue }
+        own.append(example - offsets[index])
+        values += hidden.values[first * hidden.columns..<(first + count) * hidden.columns]
       }
       guard !own.isEmpty else { continue }
-      var values: [Float] = []
-      values.reserveCapacity(rows.count * hidden.columns)
-      for row in rows { values += hidden.values[hidden.range(ofRow: row)] }
       let found = try part.objective.loss(
-        model, hidden: Matrix(rows: rows.count, columns: hidden.columns, values: values),
-        batch: TokenBatch(sequences), examples: own)
+        model,
+        hidden: Matrix(
+          rows: values.count / hidden.columns, columns: hidden.columns, values: values),
+        batch: part.objective.batch(own), examples: own)
       total.sum += part.weight * found.mean * Double(own.count)
       total.hits += found.hits
       total.cases += found.cases

@@ -14,21 +14,33 @@ public protocol Objective: Sendable {
   /// The sequences that some examples need, laid end to end in order.
   func sequences(_ examples: [Int]) -> [[Int32]]
 
+  /// The same as a batch, in which sequences may go on from one that they share.
+  func batch(_ examples: [Int]) -> TokenBatch
+
   /// The loss on some examples.
   ///
   /// - Parameters:
   ///   - model: the model whose head makes logits.
-  ///   - hidden: final hidden states of `sequences(examples)`.
+  ///   - hidden: final hidden states of `batch(examples)`.
   ///   - batch: those sequences.
   func loss(
     _ model: LanguageModel, hidden: Matrix<Float>, batch: TokenBatch, examples: [Int]
   ) throws -> LossSum
+
+  /// The rows of `batch` whose final hidden states the loss reads; nil: all of them.
+  ///
+  /// The last block runs what follows attention on these alone.
+  func rows(_ examples: [Int], of batch: TokenBatch) -> [Int]?
 
   /// The examples of a batch; each of the words is a fresh random number.
   func draw(_ words: [UInt64]) -> [Int]
 }
 
 extension Objective {
+  public func batch(_ examples: [Int]) -> TokenBatch { TokenBatch(sequences(examples)) }
+
+  public func rows(_ examples: [Int], of batch: TokenBatch) -> [Int]? { nil }
+
   public func draw(_ words: [UInt64]) -> [Int] {
     words.map { Int($0.multipliedFullWidth(by: UInt64(count)).high) }
   }

@@ -18,7 +18,8 @@ struct TuningDataOptions: ParsableArguments {
   @Option(
     help: """
       kl (the --teacher's distribution), lm (the next token), options (of --template), \
-      answers-f1, answers-accuracy. Default: by what else is given.
+      options-kl (the --teacher's choice among them), answers-f1, answers-accuracy. Default: by \
+      what else is given.
       """)
   var objective: TuningRequest.Goal?
 
@@ -58,16 +59,18 @@ struct TuningDataOptions: ParsableArguments {
   @Option(help: "The most windows to learn from.")
   var windows = 2048
 
+  @Option(help: "With --template: the most records to learn from. Default: all.")
+  var records: Int?
+
   func fill(_ request: inout TuningRequest) throws {
     request.heldOut = heldOut
     request.heldOutCount = heldOutCount
     request.goal = objective
     for text in mix {
-      let parts = text.split(separator: "=")
-      guard parts.count == 2, let goal = TuningRequest.Goal(rawValue: String(parts[0])),
-        let weight = Double(parts[1]), weight > 0
-      else { throw UsageError("--mix is '\(text)'; expected such as lm=0.1") }
-      request.mixed.append((goal, weight))
+      guard let part = TuningRequest.mixed(text) else {
+        throw UsageError("--mix is '\(text)'; expected such as lm=0.1")
+      }
+      request.mixed.append(part)
     }
     request.teacher = teacher
     request.template = template
@@ -80,6 +83,7 @@ struct TuningDataOptions: ParsableArguments {
     request.tokenizer = tokenizer
     request.length = length
     request.windows = windows
+    request.records = records
   }
 }
 
@@ -103,7 +107,7 @@ struct TuningStepOptions: ParsableArguments {
 
   @Option(
     help: """
-      What is tuned, a comma between: scales, outliers, low_rank, singular_values, norms, biases, \
+      What is tuned, a comma between: scales, zeros, outliers, low_rank, singular_values, norms, biases, \
       dense.
       """)
   var parameters: String?
@@ -124,6 +128,12 @@ struct TuningStepOptions: ParsableArguments {
 
   @Option(help: "Directions' distribution: rademacher, gaussian or low_rank.")
   var distribution: String?
+
+  @Option(help: "Of low_rank directions.")
+  var rank: Int?
+
+  @Option(help: "Of low_rank directions: steps for which the right factor stays.")
+  var refresh: Int?
 
   @Option(help: "How far the sides are apart. Default: calibrated.")
   var epsilon: Double?
@@ -154,6 +164,10 @@ struct TuningStepOptions: ParsableArguments {
 
   @Option(help: "What a running average of the coordinates keeps at each step; 0: none.")
   var averaging: Double?
+
+  @Option(
+    help: "The first block that is tuned; those below are run once, before the first step.")
+  var firstBlock: Int?
 
   @Flag(help: "One block a step, in turn.")
   var blockwise = false
@@ -196,6 +210,8 @@ struct TuningStepOptions: ParsableArguments {
     result.schedule = try choice("schedule", schedule, result.schedule)
     result.rule = try choice("rule", rule, result.rule)
     result.directions = directions ?? result.directions
+    result.rank = rank ?? result.rank
+    result.refresh = refresh ?? result.refresh
     result.shared = shared ?? (result.shared && result.batch % result.directions == 0)
     result.epsilon = epsilon ?? result.epsilon
     result.learningRate = learningRate ?? result.learningRate
@@ -213,6 +229,7 @@ struct TuningStepOptions: ParsableArguments {
     result.weightDecay = weightDecay ?? result.weightDecay
     result.averaging = averaging ?? result.averaging
     result.blockwise = blockwise || result.blockwise
+    result.firstBlock = firstBlock ?? result.firstBlock
     result.sparsity = sparsity ?? result.sparsity
     result.evaluateEvery = evaluateEvery ?? max(1, steps / 20)
     result.probes = probes ?? result.probes

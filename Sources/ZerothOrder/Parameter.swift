@@ -5,6 +5,8 @@ import Weights
 public enum ParameterKind: String, Sendable, Hashable, CaseIterable {
   /// Group scales of codes (QZO).
   case scales
+  /// Zero points of codes: integers, the rounded values of coordinates between them.
+  case zeros
   /// Values of columns kept in high precision (OWQ's weak columns).
   case outliers
   /// Both factors of every low-rank path.
@@ -31,7 +33,7 @@ public enum ParameterForm: String, Sendable, Hashable, CaseIterable {
 public struct Parameter: Sendable, Hashable {
   /// Which part of a compressed weight, or a vector of its own.
   public enum Part: Sendable, Hashable {
-    case scales, outliers, dense, vector
+    case scales, zeros, outliers, dense, vector
     case factorB(Int), factorA(Int), sigma(Int)
   }
 
@@ -64,6 +66,7 @@ extension Parameter.Part {
   var name: String {
     switch self {
     case .scales: "scales"
+    case .zeros: "zeros"
     case .outliers: "outliers"
     case .dense: "values"
     case .vector: "vector"
@@ -76,6 +79,7 @@ extension Parameter.Part {
   var kind: ParameterKind {
     switch self {
     case .scales: .scales
+    case .zeros: .zeros
     case .outliers: .outliers
     case .dense: .dense
     case .vector: .norms
@@ -90,7 +94,9 @@ extension CompressedWeight {
   var tunableParts: [Parameter.Part] {
     var result: [Parameter.Part] = []
     switch base {
-    case .integer?: result.append(.scales)
+    case .integer(let integer)?:
+      result.append(.scales)
+      if integer.zeros != nil { result.append(.zeros) }
     // Scales that are bytes of a code have nothing between them.
     case .table(let table)?:
       if table.grid.scaleFormat.isContinuous { result.append(.scales) }
@@ -116,6 +122,7 @@ extension CompressedWeight {
       case .table(let table)?: table.scales
       default: nil
       }
+    case .zeros: if case .integer(let integer)? = base { integer.zeroValues } else { nil }
     case .dense: if case .dense(let dense)? = base { dense.values } else { nil }
     case .outliers: outliers?.values
     case .factorB(let index): Self.dense(lowRank[index].b)
@@ -142,6 +149,9 @@ extension CompressedWeight {
         IntegerBase(
           grid: grid, rows: integer.rows, columns: integer.columns, codes: integer.codes,
           scales: tensor, zeros: integer.zeros))
+    case .zeros:
+      guard case .integer(let integer)? = base else { return }
+      base = .integer(integer.with(zeros: tensor.floats()))
     case .dense: base = .dense(DenseBase(values: tensor))
     case .outliers:
       guard let old = outliers else { return }
@@ -151,6 +161,41 @@ extension CompressedWeight {
     case .sigma(let index): lowRank[index].sigma = tensor
     case .vector: break
     }
+  }
+}
+
+extension IntegerBase {
+  /// Zero points lie as the scales do, each row padded to whole bytes.
+  private var zeroColumns: Int { max(scales.shape.dimensions.last ?? 1, 1) }
+
+  /// Zero points as numbers, one a scale; nil on a symmetric grid.
+  fileprivate var zeroValues: Tensor? {
+    guard let zeros else { return nil }
+    let columns = zeroColumns
+    let rows = scales.shape.elementCount / columns
+    let stride = PackedCodes.bytes(count: columns, bits: grid.bits)
+    let values = zeros.bytes.withBuffer { buffer -> [Float] in
+      (0..<rows).flatMap { row in
+        PackedCodes.unpack(
+          Array(buffer[row * stride..<(row + 1) * stride]), count: columns, bits: grid.bits
+        ).map { Float($0) }
+      }
+    }
+    return Tensor(dtype: .f32, shape: scales.shape, array: values)
+  }
+
+  /// The same codes under other zero points, rounded to the nearest that the grid has.
+  fileprivate func with(zeros values: [Float]) -> IntegerBase {
+    let columns = zeroColumns
+    let top = Float(1 << grid.bits) - 1
+    let packed = stride(from: 0, to: values.count, by: columns).flatMap { first -> [UInt8] in
+      PackedCodes.pack(
+        values[first..<first + columns].map { UInt8(min(max($0.rounded(), 0), top)) },
+        bits: grid.bits)
+    }
+    return IntegerBase(
+      grid: grid, rows: rows, columns: self.columns, codes: codes, scales: scales,
+      zeros: zeros.map { Tensor(dtype: .u8, shape: $0.shape, array: packed) })
   }
 }
 

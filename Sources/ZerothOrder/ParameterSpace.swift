@@ -21,20 +21,29 @@ public struct ParameterSpace: Sendable {
   /// Scales never fall below this, nor below a thousandth of where they started.
   static let leastScale: Float = 1e-7
   static let leastShare: Float = 1e-3
+  /// Of zero points: with the usual 5 % a side is 0.3 away, so that normal numbers turn every tenth
+  /// into its neighbour.
+  static let zeroUnit: Float = 6
 
   /// The parameters of some kinds of a model.
   ///
   /// - Parameters:
   ///   - form: of scales; everything else is absolute.
   ///   - sparsity: of dense weights: the fraction, the largest ones, that stays; nil moves all.
+  ///   - first: the first block that is tuned; what lies behind the blocks is tuned too.
   ///   - path: for the message when nothing is found.
   /// - Returns: the space and its coordinates as stored.
   /// - Throws: `ZerothOrderError.nothingToTune`, and what reading the weights throws.
   public static func of(
     _ weights: any WeightProvider, kinds: Set<ParameterKind>, form: ParameterForm,
-    sparsity: Double? = nil, path: String
+    sparsity: Double? = nil, from first: Int = 0, path: String
   ) throws -> (space: ParameterSpace, start: [Float]) {
-    let found = try ParameterSearch(weights, kinds: kinds, form: form).found
+    guard weights.description.blocks.indices.contains(first) else {
+      throw ZerothOrderError.badOption(
+        name: "first_block", found: "\(first)",
+        expected: "0 to \(weights.description.blocks.count - 1), the model's blocks")
+    }
+    let found = try ParameterSearch(weights, kinds: kinds, form: form, from: first).found
       .sorted { $0.parameter.name < $1.parameter.name }
     guard !found.isEmpty else {
       throw ZerothOrderError.nothingToTune(path: path, kinds: kinds.map(\.rawValue).sorted())
@@ -90,6 +99,10 @@ public struct ParameterSpace: Sendable {
     for index in parameters.indices {
       let parameter = parameters[index]
       guard relative, parameter.form == .absolute, parameter.count > 0 else { continue }
+      guard parameter.kind != .zeros else {
+        parameters[index].unit = Self.zeroUnit
+        continue
+      }
       let sum = coordinates[parameter.range].reduce(0.0) { $0 + Double($1) * Double($1) }
       let size = Float((sum / Double(parameter.count)).squareRoot())
       // Zeros (a fresh B of a low-rank path) step as numbers of a hundredth do.
@@ -119,11 +132,13 @@ private struct ParameterSearch {
   private let form: ParameterForm
   private var seen: Set<String> = []
 
-  init(_ weights: any WeightProvider, kinds: Set<ParameterKind>, form: ParameterForm) throws {
+  init(
+    _ weights: any WeightProvider, kinds: Set<ParameterKind>, form: ParameterForm, from first: Int
+  ) throws {
     self.weights = weights
     self.kinds = kinds
     self.form = form
-    for block in weights.description.blocks {
+    for block in weights.description.blocks[first...] {
       for linear in block.linears { try add(linear, block: block.index) }
       for norm in [block.attentionNorm, block.queryNorm, block.keyNorm, block.feedForwardNorm] {
         try add(norm, block: block.index)
@@ -149,7 +164,7 @@ private struct ParameterSearch {
           Parameter(
             tensor: linear.weight, part: part, kind: part.kind,
             rows: extents.count == 2 ? extents[0] : 1, columns: extents.last ?? 0, block: block,
-            form: part == .scales ? form : .absolute, stored: tensor.dtype),
+            form: part == .scales ? form : .absolute, stored: part == .zeros ? .u8 : tensor.dtype),
           tensor.floats()
         ))
     }

@@ -28,6 +28,18 @@ struct SideRunner: Sendable {
   let model: LanguageModel
   let base: any WeightProvider
   let objective: any Objective
+  /// The first block that is run, and what enters it; nil: from the embeddings.
+  let lower: (first: Int, states: LowerStates)?
+
+  init(
+    model: LanguageModel, base: any WeightProvider, objective: any Objective,
+    lower: (first: Int, states: LowerStates)? = nil
+  ) {
+    self.model = model
+    self.base = base
+    self.objective = objective
+    self.lower = lower
+  }
 
   /// A variant's examples.
   struct Side: Sendable {
@@ -52,7 +64,7 @@ struct SideRunner: Sendable {
       var (last, rows) = (first, 0)
       var batches: [TokenBatch] = []
       while last < sides.count {
-        let batch = TokenBatch(objective.sequences(sides[last].examples))
+        let batch = objective.batch(sides[last].examples)
         // Sides of a pair stay together, so that their block's codes are read once.
         if last > first, (last - first) % 2 == 0, rows + batch.rows > Self.rowsAtOnce { break }
         batches.append(batch)
@@ -66,8 +78,12 @@ struct SideRunner: Sendable {
   }
 
   private func together(_ sides: [Side], _ batches: [TokenBatch]) throws -> [LossSum] {
-    let hidden = try model.hiddenStates(
-      of: zip(sides, batches).map { ModelVariant(weights: $0.weights, batch: $1) })
+    let variants = try zip(sides, batches).map { side, batch in
+      ModelVariant(
+        weights: side.weights, batch: batch, rows: objective.rows(side.examples, of: batch),
+        states: try lower?.states.states(side.examples))
+    }
+    let hidden = try model.hiddenStates(of: variants, from: lower?.first ?? 0)
     return try model.pool.map(sides.count) { (index: Int) throws -> LossSum in
       do {
         return try objective.loss(

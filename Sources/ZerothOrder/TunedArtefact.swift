@@ -35,6 +35,19 @@ public enum TunedArtefact {
         path: path, dtype: tensor.dtype, shape: tensor.shape, attributes: attributes, sha256: hash,
         location: PartLocation(file: part.target, offset: offset))
     }
+    func copied(_ name: String, like tensor: Tensor) throws -> ArtefactDataset {
+      var hash = SHA256()
+      let offset = place
+      try base.forEachPiece(of: name) { bytes in
+        try part.write(bytes, at: place)
+        hash.update(bytes)
+        place += bytes.count
+      }
+      place = (place + 63) / 64 * 64
+      return ArtefactDataset(
+        path: "", dtype: tensor.dtype, shape: tensor.shape, attributes: [:],
+        sha256: hash.hexadecimal(), location: PartLocation(file: part.target, offset: offset))
+    }
     var entries: [ArtefactEntry] = []
     for name in base.names {
       let content = try base.content(of: name)
@@ -44,9 +57,12 @@ public enum TunedArtefact {
       }
       switch content.kind {
       case .tensor(let tensor):
-        let values = try tuned.tensor(name, like: tensor) ?? tensor
+        let values = try tuned.tensor(name, like: tensor)
         entries.append(
-          ArtefactEntry(name: name, content: .tensor(try dataset("", values, [:]))))
+          ArtefactEntry(
+            name: name,
+            content: .tensor(
+              try values.map { try dataset("", $0, [:]) } ?? copied(name, like: tensor))))
       case .weight(let stored):
         let encoded = try (tuned.weight(name)?.packed() ?? stored).encodedParts()
         var attributes = encoded.attributes

@@ -55,7 +55,10 @@ struct TunedWeights: WeightProvider {
     let parameter = space.parameters[index]
     let shape = weight.tensor(of: parameter.part)?.shape ?? Shape([parameter.count])
     let values = values(index)
-    guard asStored else { return Tensor(dtype: .f32, shape: shape, array: values) }
+    // Zero points are rounded as they go into the weight, on every side.
+    guard asStored, parameter.part != .zeros else {
+      return Tensor(dtype: .f32, shape: shape, array: values)
+    }
     if case .integer(let integer)? = weight.base, parameter.part == .scales {
       let grid = integer.grid
       return grid.tensor(ofScales: values.map { grid.stored(scale: $0) }, shape: shape)

@@ -22,6 +22,8 @@ public enum Tuning {
     public var data: String
     /// Version and numeric path.
     public var tool: String
+    /// The most bytes of states below the first tuned block that are held in memory.
+    public var stateBytes = 1 << 30
 
     public init(
       model: LanguageModel, weights: any WeightProvider, path: String, hash: String,
@@ -80,8 +82,21 @@ public enum Tuning {
     try options.validate()
     var (space, start) = try ParameterSpace.of(
       inputs.weights, kinds: options.parameters, form: options.form, sparsity: options.sparsity,
-      path: inputs.path)
-    let runner = SideRunner(model: inputs.model, base: inputs.weights, objective: inputs.objective)
+      from: options.firstBlock, path: inputs.path)
+    func sideRunner(_ objective: any Objective) throws -> SideRunner {
+      let first = options.firstBlock
+      let needsLower = first > 0 && !(objective is any GenerativeObjective)
+      return SideRunner(
+        model: inputs.model, base: inputs.weights, objective: objective,
+        lower: needsLower
+          ? (
+            first,
+            try LowerStates(
+              inputs.model, inputs.weights, of: objective, below: first,
+              memoryLimit: inputs.stateBytes)
+          ) : nil)
+    }
+    let runner = try sideRunner(inputs.objective)
     let old = resume ? try SeedLog(path: path) : nil
     let header: SeedLogHeader
     if let old {
@@ -103,9 +118,7 @@ public enum Tuning {
     var course = Course(
       state: TuningState(space: space, start: start, options: options, constants: header.constants))
     if let old { course.replay(old, until: old.steps.count, pool: inputs.model.pool) }
-    let judge = inputs.heldOut.map {
-      SideRunner(model: inputs.model, base: inputs.weights, objective: $0)
-    }
+    let judge = try inputs.heldOut.map { try sideRunner($0) }
     let clock = ContinuousClock()
     let (begin, firstStep) = (clock.now, course.state.step)
     var rate = 0.0
@@ -194,7 +207,8 @@ public enum Tuning {
       throw ZerothOrderError.stepsBeyondLog(path: log.path, asked: step, found: log.steps.count)
     }
     var (space, start) = try ParameterSpace.of(
-      weights, kinds: header.options.parameters, form: header.options.form, path: path)
+      weights, kinds: header.options.parameters, form: header.options.form,
+      from: header.options.firstBlock, path: path)
     try header.settle(&space, path: log.path)
     var course = Course(
       state: TuningState(

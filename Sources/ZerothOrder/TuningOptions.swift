@@ -66,6 +66,8 @@ public struct TuningOptions: Sendable, Hashable {
   public var averaging = 0.0
   /// Whether steps take the model's blocks in turn, one block a step.
   public var blockwise = false
+  /// The first block that is tuned; those below are run once, before the first step.
+  public var firstBlock = 0
   /// Of dense weights: the fraction, the largest, that stays (Sparse MeZO).
   public var sparsity: Double?
   /// Steps from one held-out evaluation to the next.
@@ -107,6 +109,7 @@ public struct TuningOptions: Sendable, Hashable {
     try check("probes", (1...4096).contains(probes), "\(probes)", "1 to 4096")
     try check("rank", (1...256).contains(rank), "\(rank)", "1 to 256")
     try check("refresh", refresh >= 1, "\(refresh)", "at least 1")
+    try check("first_block", firstBlock >= 0, "\(firstBlock)", "0 or more")
     try check("parameters", !parameters.isEmpty, "empty", "at least one kind")
   }
 
@@ -123,7 +126,8 @@ public struct TuningOptions: Sendable, Hashable {
       "relative_step": .init(relativeStep), "clip": clip.json, "schedule": .init(schedule.rawValue),
       "rule": .init(rule.rawValue), "beta1": .init(beta1), "beta2": .init(beta2),
       "weight_decay": .init(weightDecay), "averaging": .init(averaging),
-      "blockwise": .init(blockwise), "sparsity": sparsity.map { .init($0) } ?? .null,
+      "blockwise": .init(blockwise), "first_block": .init(firstBlock),
+      "sparsity": sparsity.map { .init($0) } ?? .null,
       "evaluate_every": .init(evaluateEvery), "probes": .init(probes),
     ]
   }
@@ -173,6 +177,8 @@ public struct TuningOptions: Sendable, Hashable {
     self.weightDecay = weightDecay
     self.averaging = averaging
     self.blockwise = blockwise
+    // Logs of older versions have no such option.
+    firstBlock = json["first_block"]?.int ?? 0
     sparsity = json["sparsity"]?.double
     self.evaluateEvery = evaluateEvery
     self.probes = probes

@@ -1,5 +1,6 @@
 import Digests
 import Foundation
+import JSONText
 import TestSupport
 import Testing
 
@@ -161,6 +162,45 @@ import Testing
     ])
     #expect(factors.status == 0, "\(factors.error)")
     #expect(try Program.run(["verify", folder + "/lora.h5"]).status == 0)
+  }
+
+  /// A model four times the cap goes through memory block by block; the same bytes as without one,
+  /// and more memory without one.
+  @Test func modelsBeyondTheCapAreTuned() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      try RandomModel.writeLlama(
+        to: folder + "/model", width: 512, layers: 24, tokenizer: Self.model + "/tokenizer.json")
+      let compressed = try Program.run([
+        "compress", "--preset", "w8", "--model", folder + "/model", "--output", folder + "/m.h5",
+        "--no-fsync",
+      ])
+      #expect(compressed.status == 0, "\(compressed.error)")
+      try FileManager.default.removeItem(atPath: folder + "/model/model.safetensors")
+      let size = try #require(
+        try FileManager.default.attributesOfItem(atPath: folder + "/m.h5")[.size] as? Int)
+      let cap = 24 << 20
+      #expect(size > 4 * cap)
+      func peak(_ name: String, _ more: [String]) throws -> Int {
+        let run = try Program.run(
+          [
+            "finetune", folder + "/m.h5", "--objective", "lm", "--data", Self.text, "--windows",
+            "16", "--held-out-count", "1", "--length", "8", "--batch", "2", "--probes", "1",
+            "--steps", "1", "--workers", "1", "--json", "--output", folder + "/" + name,
+          ] + more)
+        #expect(run.status == 0, "\(run.error)")
+        let result = try JSONParser.parse(run.output)
+        return try #require(result["peak_resident_bytes"]?.int)
+      }
+      let (free, capped) = (
+        try peak("a.h5", []), try peak("b.h5", ["--memory", "24MiB"])
+      )
+      #expect(try hash(folder + "/a.h5") == hash(folder + "/b.h5"))
+      // The scales' masters and origins, the embedding that is the head, and the program itself.
+      let scales = 24 * 12 * 512 * 512 / 128
+      let bound = Double(cap + 4 * scales * 4 + 2048 * 512 * 2 + 64 << 20) * 1.1
+      #expect(Double(capped) < bound)
+      #expect(Double(free) > bound)
+    }
   }
 
   @Test func whatIsWrongIsSaid() throws {

@@ -50,7 +50,7 @@ import Testing
       sequences: [prompt + [40, 60], prompt + [50]], optionStarts: [12, 12], label: 0)
     let objective = try OptionChoice(items: [shared, longer], source: "")
     #expect(objective.sequences([0]).count == 1)
-    let batch = TokenBatch(objective.sequences([0, 1]))
+    let batch = objective.batch([0, 1])
     let found = try objective.loss(
       model, hidden: model.hiddenStates(of: batch), batch: batch, examples: [0, 1])
     func score(_ tokens: [Int32]) throws -> Double {
@@ -62,6 +62,76 @@ import Testing
     #expect(abs(found.sum - entropy(b, a) - entropy(c, b)) < 1e-4)
     #expect(found.cases == 2)
     #expect(found.hits == (b > a ? 1 : 0) + (c >= b ? 1 : 0))
+  }
+
+  /// What a teacher thinks of the options, by both models' logits; labels are not needed.
+  @Test func optionsOfATeacher() throws {
+    let teacher = try LanguageModel(Sample.weights())
+    let student = try LanguageModel(Sample.quantized())
+    let prompts = try Sample.windows(4).map { Array($0[..<12]) }
+    let items = prompts.map {
+      ScoringItem(sequences: [$0 + [40], $0 + [50]], optionStarts: [12, 12], label: nil)
+    }
+    let objective = try OptionChoice(items: items, source: "", teacher: teacher)
+    let batch = objective.batch([0, 1, 2, 3])
+    func probabilities(_ model: LanguageModel) throws -> [Double] {
+      let logits = try model.logits(of: model.hiddenStates(of: batch), rows: batch.lastRows)
+      return (0..<4).map { 1 / (1 + exp(Double(logits[$0, 50]) - Double(logits[$0, 40]))) }
+    }
+    let found = try objective.loss(
+      student, hidden: student.hiddenStates(of: batch), batch: batch, examples: [0, 1, 2, 3])
+    let expected = zip(try probabilities(teacher), try probabilities(student)).reduce(0.0) {
+      let (t, p) = $1
+      return $0 + t * log(t / p) + (1 - t) * log((1 - t) / (1 - p))
+    }
+    #expect(abs(found.sum - expected) < 1e-4)
+    #expect(expected > 1e-3)
+    #expect(found.cases == 0)
+    let own = try objective.loss(
+      teacher, hidden: teacher.hiddenStates(of: batch), batch: batch, examples: [0, 1, 2, 3])
+    #expect(abs(own.sum) < 1e-6)
+  }
+
+  /// Longer options go on from one pass over their prompt: fewer rows, the same loss, and nothing
+  /// of the rows that do not count.
+  @Test func optionsShareTheirPrompt() throws {
+    let base = try Sample.quantized()
+    let model = try LanguageModel(base)
+    let prompts = try Sample.windows(2).map { Array($0[..<20]) }
+    let items = prompts.enumerated().map { index, prompt in
+      ScoringItem(
+        sequences: [prompt + [40, 60], prompt + [50], prompt + [50, 70, 80]],
+        optionStarts: [20, 20, 20], label: index)
+    }
+    let shared = try OptionChoice(items: items, source: "")
+    let whole = try OptionChoice(items: items, source: "", sharesPrompts: false)
+    #expect(shared.batch([0, 1]).rows == 2 * (19 + 2 + 1 + 3))
+    #expect(whole.batch([0, 1]).rows == 2 * (21 + 20 + 22))
+    func loss(_ objective: OptionChoice, onlyNeeded: Bool) throws -> Double {
+      let batch = objective.batch([0, 1])
+      let rows = onlyNeeded ? objective.rows([0, 1], of: batch) : nil
+      let hidden = try model.hiddenStates(
+        of: [ModelVariant(weights: base, batch: batch, rows: rows)])
+      return try objective.loss(model, hidden: hidden[0], batch: batch, examples: [0, 1]).mean
+    }
+    let expected = try loss(whole, onlyNeeded: false)
+    for onlyNeeded in [false, true] {
+      #expect(abs(try loss(shared, onlyNeeded: onlyNeeded) - expected) < 1e-4)
+    }
+    // The rows that are asked for are the only ones that are right.
+    let batch = shared.batch([0])
+    let rows = try #require(shared.rows([0], of: batch))
+    let hidden = try model.hiddenStates(
+      of: [
+        ModelVariant(weights: base, batch: batch),
+        ModelVariant(weights: base, batch: batch, rows: rows),
+      ])
+    for row in 0..<batch.rows {
+      let range = hidden[0].range(ofRow: row)
+      let isSame = zip(hidden[0].values[range], hidden[1].values[range])
+        .allSatisfy { abs($0 - $1) < 1e-3 }
+      #expect(isSame == rows.contains(row))
+    }
   }
 
   @Test func answersAreJudged() {
@@ -116,4 +186,9 @@ import Testing
       _ = try OptionChoice(items: [], source: "a.jsonl")
     }
   }
+}
+
+extension TokenBatch {
+  /// The last row of each sequence.
+  fileprivate var lastRows: [Int] { (0..<sequences).map { rows(of: $0).upperBound - 1 } }
 }

@@ -27,13 +27,15 @@ enum Sample {
     return (0..<count).map { Array(ids[$0 * length..<($0 + 1) * length]) }
   }
 
-  /// Inputs that distil the original into its 2-bit self, 32 windows to learn from and 8 held out.
-  static func inputs(workers: Int = 1, heldOut: Bool = true) throws -> Tuning.Inputs {
+  /// Inputs that distil the original into its 2-bit self, with 8 windows held out.
+  static func inputs(
+    workers: Int = 1, heldOut: Bool = true, windows count: Int = 32
+  ) throws -> Tuning.Inputs {
     let pool = WorkerPool(workers: workers)
     let base = try quantized()
     let model = try LanguageModel(base, residency: .oneBlock, pool: pool)
     let teacher = try LanguageModel(weights(), pool: pool)
-    let all = try windows(40)
+    let all = try windows(8 + count)
     func objective(_ windows: ArraySlice<[Int32]>) throws -> Distillation {
       try Distillation(windows: Array(windows), source: "text", teacher: teacher, student: model)
     }
@@ -50,10 +52,6 @@ enum Sample {
     options.evaluateEvery = 5
     options.probes = 3
     return options
-  }
-
-  static func path() -> String {
-    NSTemporaryDirectory() + "pith-zolog-\(UUID().uuidString)"
   }
 
   /// A parameter of some elements, for statistics.

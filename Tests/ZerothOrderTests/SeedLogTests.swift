@@ -1,18 +1,21 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import ZerothOrder
 
 /// Logs that are no logs, or were damaged.
 @Suite struct SeedLogTests {
+  private let paths = TemporaryPaths()
+
   private func written(_ bytes: [UInt8]) throws -> String {
-    let path = Sample.path()
+    let path = paths.next("zolog")
     try Data(bytes).write(to: URL(fileURLWithPath: path))
     return path
   }
 
   private func sound() throws -> (path: String, bytes: [UInt8]) {
-    let path = Sample.path()
+    let path = paths.next("zolog")
     var options = Sample.options(steps: 2)
     options.learningRate = 1e-3
     options.epsilon = 1e-2
@@ -33,7 +36,7 @@ import Testing
 
   @Test func damageIsNamed() throws {
     let (_, bytes) = try sound()
-    let missing = Sample.path()
+    let missing = paths.next("zolog")
     #expect(throws: ZerothOrderError.self) { _ = try SeedLog(path: missing) }
     let text = try written(Array("no log at all".utf8))
     #expect(throws: ZerothOrderError.notALog(path: text)) { _ = try SeedLog(path: text) }

@@ -61,13 +61,13 @@ struct TuningExamples {
         try Distillation(windows: train, source: request.data, teacher: teacher, student: model),
         try Distillation(windows: heldOut, source: source, teacher: teacher, student: model)
       )
-    case .options:
+    case .options, .optionsKL:
       let (train, heldOut) = try records()
       let (own, other) = (try items(train), try items(heldOut))
       warnAboutOverlap(own.map { $0.sequences[0] }, other.map { $0.sequences[0] })
       return (
-        try OptionChoice(items: own, source: request.data),
-        try OptionChoice(items: other, source: request.heldOut ?? request.data)
+        try choice(own, source: request.data, goal),
+        try choice(other, source: request.heldOut ?? request.data, goal)
       )
     case .answersF1, .answersAccuracy:
       let (train, heldOut) = try records()
@@ -79,10 +79,23 @@ struct TuningExamples {
     }
   }
 
+  private mutating func choice(
+    _ items: [ScoringItem], source: String, _ goal: TuningRequest.Goal
+  ) throws -> OptionChoice {
+    // Rounded keys and values are rounded by their place in a text of their own.
+    let sharesPrompts = opened.weights.keyValueScheme == nil
+    guard goal == .optionsKL else {
+      return try OptionChoice(items: items, source: source, sharesPrompts: sharesPrompts)
+    }
+    return try OptionChoice(
+      items: items, source: source, teacher: openTeacher(), sharesPrompts: sharesPrompts)
+  }
+
   private mutating func openTeacher() throws -> LanguageModel {
     if let teacher { return teacher }
     guard let path = request.teacher else {
-      throw PipelineError.tuning(reason: "the objective 'kl' needs the original model as --teacher")
+      throw PipelineError.tuning(
+        reason: "the objectives 'kl' and 'options-kl' need the original model as --teacher")
     }
     let opened = try OpenedModel.open(path, mapped: request.memoryLimit == nil)
     let loaded = try opened.load(memoryLimit: request.memoryLimit, pool: model.pool)
@@ -149,6 +162,7 @@ struct TuningExamples {
   private func records() throws -> (train: [TextRecord], heldOut: [TextRecord]) {
     var all = try JSONLines.records(request.data)
     if let path = request.heldOut {
+      if let records = request.records { all = Array(all.prefix(records)) }
       return (all, Array(try JSONLines.records(path).prefix(request.heldOutCount)))
     }
     let count = min(request.heldOutCount, max(1, all.count / 10))
@@ -159,6 +173,7 @@ struct TuningExamples {
     }
     let heldOut = Array(all.suffix(count))
     all.removeLast(count)
+    if let records = request.records { all = Array(all.prefix(records)) }
     return (all, heldOut)
   }
 

@@ -11,6 +11,8 @@ public struct TuningRequest: Sendable {
     case lm
     /// The right option of a template.
     case options
+    /// The teacher's choice among the options of a template.
+    case optionsKL = "options-kl"
     /// Answers that the model writes, by the F1 of their words or by equality.
     case answersF1 = "answers-f1"
     case answersAccuracy = "answers-accuracy"
@@ -43,6 +45,8 @@ public struct TuningRequest: Sendable {
   public var length: Int?
   /// The most windows to learn from; the teacher's word on each is kept.
   public var windows = 2048
+  /// The most records of a template to learn from, the first ones; nil: all.
+  public var records: Int?
   public var options = TuningOptions()
 
   public var output: String
@@ -57,6 +61,15 @@ public struct TuningRequest: Sendable {
     self.base = base
     self.data = data
     self.output = output
+  }
+
+  /// A second goal and its weight as text: "lm=0.1"; nil for anything else.
+  public static func mixed(_ text: String) -> (goal: Goal, weight: Double)? {
+    let parts = text.split(separator: "=")
+    guard parts.count == 2, let goal = Goal(rawValue: String(parts[0])),
+      let weight = Double(parts[1]), weight > 0, weight.isFinite
+    else { return nil }
+    return (goal, weight)
   }
 
   public var logPath: String { log ?? output + ".zolog" }

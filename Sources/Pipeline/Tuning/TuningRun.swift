@@ -38,10 +38,11 @@ public enum TuningRun {
     let model = try LanguageModel(weights, residency: .oneBlock, pool: pool)
     var examples = TuningExamples(request, model: model, opened: opened)
     let (train, heldOut) = try examples.objectives()
-    let inputs = Tuning.Inputs(
+    var inputs = Tuning.Inputs(
       model: model, weights: weights, path: request.base, hash: try hash(ofFile: request.base),
       objective: train, heldOut: heldOut, data: try dataText(request),
       tool: "pith \(identity.version); \(identity.fingerprint)")
+    if let limit = request.memoryLimit { inputs.stateBytes = min(inputs.stateBytes, limit / 4) }
     let resume = request.resume && FileManager.default.fileExists(atPath: request.logPath)
     let result = try Tuning.run(
       inputs, options: request.options, log: request.logPath, resume: resume,
@@ -106,7 +107,8 @@ public enum TuningRun {
     if let teacher = request.teacher { parts.append("teacher \(FileIO.name(of: teacher))") }
     if let template = request.template { parts.append("template \(template)") }
     parts.append(
-      "length \(request.length ?? 0), windows \(request.windows), held-out "
+      "length \(request.length ?? 0), windows \(request.windows), "
+        + "records \(request.records ?? 0), held-out "
         + "\(request.heldOutCount), text cut \(request.maximumTextTokens ?? 0), beginning "
         + "\(request.withBeginning)")
     return parts.joined(separator: "; ")

@@ -37,12 +37,17 @@ public struct TuningStage: Sendable {
     request.heldOut = options.heldOut
     request.goal = TuningRequest.Goal(rawValue: options.objective.rawValue)
     request.template = options.template
-    request.length = options.length
-    request.windows = options.windows
-    request.maximumTextTokens = options.maximumTextTokens
-    request.withBeginning = options.withBeginning
-    if options.objective == .kl { request.teacher = model }
-    if options.template != nil { request.heldOutCount = 500 }
+    if let mix = options.mix {
+      guard let part = TuningRequest.mixed(mix) else {
+        throw PipelineError.tuning(
+          reason: "the stage 'finetune' of recipe '\(recipe.name)' mixes '\(mix)'; expected such "
+            + "as 'lm=0.1'")
+      }
+      request.mixed = [part]
+    }
+    Self.fill(&request, options)
+    let goals = [request.goal] + request.mixed.map(\.goal)
+    if goals.contains(.kl) || goals.contains(.optionsKL) { request.teacher = model }
     request.options = Self.options(options, seed: recipe.seed)
     request.force = force
     request.resume = resume
@@ -66,18 +71,55 @@ public struct TuningStage: Sendable {
       url.deletingPathExtension().lastPathComponent + ".base." + ending)
   }
 
+  /// What is learnt from.
+  private static func fill(_ request: inout TuningRequest, _ stage: FinetuneOptions) {
+    request.length = stage.length
+    request.windows = stage.windows
+    request.records = stage.records
+    request.maximumTextTokens = stage.maximumTextTokens
+    request.withBeginning = stage.withBeginning
+    request.labelField = stage.label
+    request.choicesField = stage.choices
+    request.answerField = stage.answer
+    request.field = stage.field
+    request.heldOutCount = stage.heldOutCount ?? (stage.template == nil ? 64 : 500)
+  }
+
+  /// The method's settings, and what the stage changes of them.
   private static func options(_ stage: FinetuneOptions, seed: UInt64) -> TuningOptions {
     var options = TuningOptions.named(stage.method.rawValue) ?? TuningOptions()
+    /// Words of both enumerations are the same; a test walks through all of them.
+    func word<Word: RawRepresentable<String>>(_ text: String?, _ old: Word) -> Word {
+      text.flatMap(Word.init) ?? old
+    }
     options.steps = stage.steps
     options.batch = stage.batch
     options.directions = stage.directions
     options.shared = stage.shared
     options.seed = seed
+    if let kinds = stage.parameters {
+      options.parameters = Set(kinds.compactMap { ParameterKind(rawValue: $0.rawValue) })
+    }
+    options.firstBlock = stage.firstBlock ?? options.firstBlock
+    options.form = word(stage.form?.rawValue, options.form)
+    options.estimator = word(stage.estimator?.rawValue, options.estimator)
+    options.distribution = word(stage.distribution?.rawValue, options.distribution)
+    options.schedule = word(stage.schedule?.rawValue, options.schedule)
+    options.rule = word(stage.rule?.rawValue, options.rule)
+    options.rank = stage.rank ?? options.rank
+    options.refresh = stage.refresh ?? options.refresh
     options.relativeStep = stage.relativeStep ?? options.relativeStep
     options.learningRate = stage.learningRate ?? options.learningRate
     options.epsilon = stage.epsilon ?? options.epsilon
+    if let bound = stage.clip { options.clip = bound > 0 ? .value(bound) : .none }
+    options.beta1 = stage.beta1 ?? options.beta1
+    options.beta2 = stage.beta2 ?? options.beta2
+    options.weightDecay = stage.weightDecay ?? options.weightDecay
     options.averaging = stage.averaging ?? options.averaging
-    options.evaluateEvery = max(1, stage.steps / 20)
+    options.blockwise = stage.blockwise
+    options.sparsity = stage.sparsity ?? options.sparsity
+    options.evaluateEvery = stage.evaluateEvery ?? max(1, stage.steps / 20)
+    options.probes = stage.probes ?? options.probes
     return options
   }
 }

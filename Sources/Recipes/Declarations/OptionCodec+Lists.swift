@@ -39,6 +39,31 @@ extension OptionCodec where Value == [Selector] {
   }
 }
 
+extension OptionCodec {
+  /// A list of different words of an enumeration, one at least.
+  static func choices<Word>() -> OptionCodec
+  where Value == [Word], Word: RawRepresentable<String> & CaseIterable & Sendable & Hashable {
+    let words = Word.allCases.map(\.rawValue)
+    return OptionCodec(
+      schema: [
+        "type": "array", "items": ["enum": .array(words.map { .string($0) })], "minItems": 1,
+        "uniqueItems": true,
+      ],
+      expected: "a list of " + words.map { "'\($0)'" }.joined(separator: " or "),
+      decode: { value in
+        guard case .sequence(let elements) = value.content else { return nil }
+        let found = elements.compactMap { element -> Word? in
+          guard case .text(let word)? = element.scalar else { return nil }
+          return Word(rawValue: word)
+        }
+        guard !found.isEmpty, found.count == elements.count, Set(found).count == found.count
+        else { return nil }
+        return found
+      },
+      encode: { .array($0.map { .string($0.rawValue) }) })
+  }
+}
+
 extension OptionCodec where Value == [Stage] {
   /// A list of stages, each a mapping with the stage's key alone.
   static let stages = OptionCodec(
