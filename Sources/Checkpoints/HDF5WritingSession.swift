@@ -8,7 +8,9 @@ import Tensors
 /// get their names.
 struct HDF5WritingSession {
   private let target: String
-  private var file: hid_t = -1
+  /// Of datasets whose values the library is to compress; nil: contiguous, values come later.
+  private var deflateLevel: UInt32?
+  private(set) var file: hid_t = -1
   private var offsets: [String: Int] = [:]
   private var links: [(path: String, target: String)] = []
   /// Where the first pass put a large dataset, by its path.
@@ -142,7 +144,7 @@ struct HDF5WritingSession {
         }
         defer { H5Dclose(dataset) }
         try write(attributes, to: dataset, path: childPath)
-        if shape.elementCount > 0 { offsets[childPath] = try offset(of: dataset, childPath) }
+        if shape.elementCount > 0, deflateLevel == nil { offsets[childPath] = try offset(of: dataset, childPath) }
       }
     }
   }
@@ -178,8 +180,15 @@ struct HDF5WritingSession {
     defer { H5Sclose(space) }
     let creation = pith_hdf5_create_dataset_list()
     defer { H5Pclose(creation) }
-    H5Pset_layout(creation, H5D_CONTIGUOUS)
-    H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY)
+    if let deflateLevel, shape.rank > 0, shape.elementCount > 0 {
+      H5Pset_chunk(creation, Int32(shape.rank), Self.chunk(of: shape, dtype).map { hsize_t($0) })
+      // Bytes of like weight side by side: floats shrink by it, codes stay.
+      H5Pset_shuffle(creation)
+      H5Pset_deflate(creation, deflateLevel)
+    } else {
+      H5Pset_layout(creation, H5D_CONTIGUOUS)
+      H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY)
+    }
     H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER)
     H5Pset_obj_track_times(creation, false)
     let names = linkList()
@@ -187,6 +196,60 @@ struct HDF5WritingSession {
     return try checked(
       H5Dcreate2(group, name, type, space, names, creation, pith_hdf5_default()),
       "making the dataset '\(path)'")
+  }
+
+  /// Whole rows, about a mebibyte of them.
+  private static func chunk(of shape: Shape, _ dtype: DType) -> [Int] {
+    var extents = shape.dimensions
+    let row = extents.dropFirst().reduce(1, *) * dtype.bytes
+    extents[0] = min(max(1, (1 << 20) / max(row, 1)), extents[0])
+    return extents
+  }
+
+  // MARK: Compressed files
+
+  /// Writes the tree's structure, and leaves the file open for `write(_:to:)`.
+  mutating func open(
+    _ root: HDF5Node, to path: String, deflateLevel: Int
+  ) throws(CheckpointError) {
+    self.deflateLevel = UInt32(deflateLevel)
+    guard case .group(let attributes, let children) = root else {
+      preconditionFailure("the root of an HDF5 file is a group")
+    }
+    let access = pith_hdf5_access_file_list()
+    defer { H5Pclose(access) }
+    pith_hdf5_unlock(access)
+    let format = root.needsNewerFormat ? H5F_LIBVER_V18 : H5F_LIBVER_EARLIEST
+    H5Pset_libver_bounds(access, format, pith_hdf5_latest())
+    try create(path, access)
+    let group = try checked(H5Gopen2(file, "/", pith_hdf5_default()), "opening the root")
+    defer { H5Gclose(group) }
+    try write(attributes, to: group, path: "")
+    try write(children, to: group, path: "")
+    for link in links { try self.link(link.target, as: link.path) }
+  }
+
+  /// Writes all values of a dataset.
+  func write(
+    _ bytes: UnsafeRawBufferPointer, _ dtype: DType, to path: String
+  ) throws(CheckpointError) {
+    let dataset = try checked(
+      H5Dopen2(file, path, pith_hdf5_default()), "opening '\(path)'")
+    defer { H5Dclose(dataset) }
+    let type = HDF5ElementType.make(dtype)
+    defer { H5Tclose(type) }
+    // Both dataspaces are the dataset's own: H5S_ALL, a macro that Swift does not see.
+    let all: hid_t = 0
+    _ = try checked(
+      H5Dwrite(dataset, type, all, all, pith_hdf5_default(), bytes.baseAddress),
+      "writing '\(path)'")
+  }
+
+  mutating func close() throws(CheckpointError) {
+    guard file >= 0 else { return }
+    let closing = file
+    file = -1
+    _ = try checked(H5Fclose(closing), "closing the file")
   }
 
   private func link(_ existing: String, as path: String) throws(CheckpointError) {

@@ -70,6 +70,9 @@ public final class ModelFolderSink: TensorSink {
     if !isFinished.load(ordering: .acquiring) { FileIO.removeFolder(temporary) }
   }
 
+  /// Where the folder is until `finish`: what is put there goes along.
+  public var unfinishedPath: String { temporary }
+
   public func write(
     _ bytes: UnsafeRawBufferPointer, to tensor: String, at byteOffset: Int
   ) throws(CheckpointError) {

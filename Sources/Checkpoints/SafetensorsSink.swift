@@ -1,5 +1,4 @@
 import JSONText
-import Synchronization
 import Tensors
 
 /// A safetensors file being written.
@@ -8,11 +7,8 @@ import Tensors
 /// order in which they were given, one after another. The header is padded with spaces so that the
 /// data begins at a multiple of 8.
 public final class SafetensorsSink: TensorSink {
-  private let file: ReplacementFile
-  private let places: [String: Range<Int>]
-  private let order: [String]
+  private let file: PlacedTensors
   private let isDurable: Bool
-  private let written: Mutex<[String: Int]>
 
   /// Lays the file out and reserves its whole size on the disk.
   ///
@@ -34,48 +30,28 @@ public final class SafetensorsSink: TensorSink {
         availableBytes: FileIO.availableBytes(inFolder: FileIO.folder(of: path)))
     }
     let header = try Self.header(path: path, tensors: tensors, strings: strings)
-    var places: [String: Range<Int>] = [:]
+    var places: [(name: String, bytes: Range<Int>)] = []
     var end = header.count
     for tensor in tensors {
-      places[tensor.name] = end..<end + tensor.byteCount
+      places.append((tensor.name, end..<end + tensor.byteCount))
       end += tensor.byteCount
     }
-    file = try ReplacementFile(target: path)
-    try file.reserve(bytes: end)
-    try file.write(header, at: 0)
-    self.places = places
+    file = try PlacedTensors(path: path, header: header, places: places, byteCount: end)
     self.isDurable = isDurable
-    order = tensors.map(\.name)
-    written = Mutex([:])
   }
 
   /// Writes bytes of a tensor; a name or a range that was not announced is a bug of the caller.
   public func write(
     _ bytes: UnsafeRawBufferPointer, to tensor: String, at byteOffset: Int
   ) throws(CheckpointError) {
-    guard let place = places[tensor] else { preconditionFailure("'\(tensor)' was not announced") }
-    precondition(
-      byteOffset >= 0 && bytes.count <= place.count - byteOffset, "past the end of '\(tensor)'")
-    try file.write(bytes, at: place.lowerBound + byteOffset)
-    written.withLock { $0[tensor, default: 0] += bytes.count }
+    try file.write(bytes, to: tensor, at: byteOffset)
   }
 
   /// Flushes to the disk and renames into place.
   ///
   /// - Throws: `CheckpointError.tensorIncomplete` when bytes of a tensor were never written: zeros
   ///   that nobody meant must not pass for weights.
-  public func finish() throws(CheckpointError) {
-    let written = self.written.withLock { $0 }
-    for name in order {
-      let expected = places[name]?.count ?? 0
-      guard written[name, default: 0] >= expected else {
-        throw .output(
-          path: file.target,
-          .tensorIncomplete(tensor: name, written: written[name, default: 0], expected: expected))
-      }
-    }
-    try file.commit(durably: isDurable)
-  }
+  public func finish() throws(CheckpointError) { try file.finish(durably: isDurable) }
 
   /// The length field and the padded header.
   private static func header(

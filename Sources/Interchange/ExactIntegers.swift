@@ -7,13 +7,15 @@ enum ExactIntegers {
   /// It is something else, or has more parts.
   case none(reason: String)
 
-  static func of(_ weight: CompressedWeight, name: String) -> ExactIntegers {
-    guard weight.view.layout == .outputsFirst, weight.view.sourceShape.rank == 2 else {
-      return .none(reason: "its axes are not outputs × inputs")
+  /// - Parameter allowsRoundedInputs: whether the format can say how inputs are rounded.
+  static func of(
+    _ weight: CompressedWeight, name: String, allowsRoundedInputs: Bool = false
+  ) -> ExactIntegers {
+    if let reason = extraPart(of: weight) { return .none(reason: reason) }
+    if weight.site?.activations != nil, !allowsRoundedInputs {
+      return .none(
+        reason: "its inputs are rounded, and only compressed-tensors can say how")
     }
-    if !weight.lowRank.isEmpty { return .none(reason: "it has a low-rank path") }
-    if weight.outliers != nil { return .none(reason: "some of its columns are kept apart") }
-    if weight.site != nil { return .none(reason: "its inputs are transformed first") }
     if case .sparse(let sparse)? = weight.base {
       return unpacked(sparse, weight)
     }
@@ -24,6 +26,17 @@ enum ExactIntegers {
       return .none(reason: "its mask drops codes that are not zero")
     }
     return .integers(base)
+  }
+
+  /// What a weight has beside its base and a mask; nil when there is nothing.
+  static func extraPart(of weight: CompressedWeight) -> String? {
+    guard weight.view.layout == .outputsFirst, weight.view.sourceShape.rank == 2 else {
+      return "its axes are not outputs × inputs"
+    }
+    if !weight.lowRank.isEmpty { return "it has a low-rank path" }
+    if weight.outliers != nil { return "some of its columns are kept apart" }
+    if weight.site?.transforms.isEmpty == false { return "its inputs are transformed first" }
+    return nil
   }
 
   /// Survivors that were stored alone, among the codes of zeros again.

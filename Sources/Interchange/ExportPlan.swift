@@ -42,6 +42,8 @@ public struct ExportPlan: Sendable {
   public var files: [String: String] = [:]
   public var weights: [ExportedWeight] = []
   public var warnings: [String] = []
+  /// Low-rank paths that go beside the codes, in a folder of their own.
+  public var adapter: EoRAAdapter?
 
   /// Writes a Hugging Face folder: safetensors, sharded with an index when large.
   ///
@@ -68,6 +70,7 @@ public struct ExportPlan: Sendable {
       }
       report(index + 1, tensors.count, tensor.name)
     }
+    try adapter?.write(inFolder: sink.unfinishedPath, of: path)
     try sink.finish()
   }
 }

@@ -20,7 +20,10 @@ public enum FolderExport {
     // What weights become is settled first: the configuration depends on all of them.
     for (name, content) in contents {
       // Readers tie embeddings and head by config.json, and store them once.
-      if content.tiedTo != nil { continue }
+      if content.tiedTo != nil {
+        scheme.leave(name)
+        continue
+      }
       switch content.kind {
       case .tensor(let tensor):
         plan.tensors.append(dense(name, tensor, content, options))
@@ -29,9 +32,16 @@ public enum FolderExport {
         try add(weight, name, content, artefact, &scheme, options, &plan, pool)
       }
     }
+    if isTied(artefact) { scheme.leave("lm_head.weight") }
+    try say(artefact, contents.map(\.content), format, options, &plan)
     for (name, text) in artefact.header.companions { plan.files[name] = text }
     plan.files["config.json"] = try configuration(artefact, scheme, options)
-    if format == .gptq || format == .gptqV2 || format == .awq, scheme.bits != nil {
+    if let adapter = plan.adapter {
+      plan.warnings.append(
+        "\(adapter.modules.count) low-rank paths go into \(EoRAAdapter.folder)/: the codes alone are "
+          + "another model")
+    }
+    if format == .gptq || format == .gptqV2 || format == .awq, scheme.isQuantized {
       plan.files["quantize_config.json"] = scheme.configuration.text(.pretty) + "\n"
     }
     return plan
@@ -52,17 +62,43 @@ public enum FolderExport {
       scheme.leave(name)
       return
     }
-    let found = ExactIntegers.of(weight, name: name)
-    if case .integers(let base) = found, let problem = scheme.problem(with: base, name: name) {
-      try again(problem.reason, problem.nearest, problem.scheme)
-    } else if case .integers(let base) = found {
-      plan.tensors += try scheme.tensors(of: base, name: name)
+    if scheme.format == .compressedTensors {
+      switch CompressedTensors.choice(weight, name: name) {
+      case .form(let form, let base, let inputs):
+        plan.tensors += scheme.tensors(of: base, form, inputs: inputs, name: name)
+        note(form.format.rawValue, nil)
+      case .none(let reason):
+        try again(reason, "--format hf writes its dense values", nil)
+      }
+      return
+    }
+    var codes = weight
+    if scheme.format == .gptq || scheme.format == .gptqV2, !weight.lowRank.isEmpty,
+      weight.site == nil, weight.view.layout == .outputsFirst
+    {
+      plan.adapter = plan.adapter ?? EoRAAdapter()
+      plan.adapter?.modules.append(
+        try PEFTExport.adapter(of: weight, name: FolderScheme.module(of: name)))
+      codes.lowRank = []
+    }
+    switch ExactIntegers.of(codes, name: name) {
+    case .none(let reason):
+      try again(reason, "--format hf writes its dense values", nil)
+    case .integers(let base):
+      if let problem = scheme.problem(with: base, name: name) {
+        try again(problem.reason, problem.nearest, problem.scheme)
+      } else {
+        plan.tensors += scheme.tensors(of: base, name: name)
+        note(scheme.format.rawValue, nil)
+      }
+    }
+
+    func note(_ form: String, _ error: Double?) {
       plan.weights.append(
         ExportedWeight(
-          name: name, form: "\(content.typeName) → \(scheme.title)", isExact: true,
-          addedError: nil))
-    } else if case .none(let reason) = found {
-      try again(reason, "--format hf writes its dense values", nil)
+          name: name,
+          form: "\(content.typeName) → \(form)" + (error == nil ? "" : ", rounded again"),
+          isExact: error == nil, addedError: error))
     }
 
     func again(_ reason: String, _ nearest: String, _ wanted: IntegerScheme?) throws {
@@ -77,11 +113,51 @@ public enum FolderExport {
           tensor: name, format: scheme.format.title, reason: problem.reason,
           nearest: problem.nearest)
       }
-      plan.tensors += try scheme.tensors(of: rounded.base, name: name)
-      plan.weights.append(
-        ExportedWeight(
-          name: name, form: "\(content.typeName) → \(scheme.title), rounded again",
-          isExact: false, addedError: rounded.relativeError))
+      let plain = CompressedWeight(view: weight.view, base: .integer(rounded.base))
+      if scheme.format == .compressedTensors,
+        case .form(let form, let base, _) = CompressedTensors.choice(plain, name: name)
+      {
+        plan.tensors += scheme.tensors(of: base, form, inputs: nil, name: name)
+        note(form.format.rawValue, rounded.relativeError)
+      } else {
+        plan.tensors += scheme.tensors(of: rounded.base, name: name)
+        note(scheme.format.rawValue, rounded.relativeError)
+      }
+    }
+  }
+
+  /// Whether the head is the embedding: readers see a linear layer of that name all the same.
+  private static func isTied(_ artefact: ArtefactFile) -> Bool {
+    artefact.header.configuration.flatMap { try? JSONParser.parse($0) }?["tie_word_embeddings"]
+      == true
+  }
+
+  /// What a folder cannot say of the artefact as a whole.
+  ///
+  /// - Throws: `InterchangeError.modelNotPossible` where it would be another model silently.
+  private static func say(
+    _ artefact: ArtefactFile, _ contents: [StoredTensor], _ format: FolderFormat,
+    _ options: ExportOptions, _ plan: inout ExportPlan
+  ) throws {
+    if let scheme = artefact.header.keyValueScheme {
+      let reason =
+        "keys and values are rounded while running (\(scheme.name)), and stored scales of "
+        + "kv_cache_scheme are one a layer, for 8 bits"
+      guard format == .huggingFace || options.allowRequantize else {
+        throw InterchangeError.modelNotPossible(
+          path: artefact.path, format: format.title,
+          reason: reason + "; --allow-requantize leaves them exact")
+      }
+      plan.warnings.append(reason + ": the folder's are exact")
+    }
+    guard format == .huggingFace else { return }
+    let rounded = contents.count(where: { content in
+      if case .weight(let weight) = content.kind { weight.site?.activations != nil } else { false }
+    })
+    if rounded > 0 {
+      plan.warnings.append(
+        "the artefact rounds the inputs of \(rounded) layers, dense weights do not say so: "
+          + "--format compressed-tensors does")
     }
   }
 
@@ -117,7 +193,7 @@ public enum FolderExport {
         path: artefact.path, format: scheme.format.title,
         reason: "it has no config.json, which says what the tensors are for")
     }
-    object["quantization_config"] = scheme.bits == nil ? nil : scheme.configuration
+    object["quantization_config"] = scheme.isQuantized ? scheme.configuration : nil
     if let dtype = options.dtype {
       let name = dtype == .bf16 ? "bfloat16" : dtype == .f16 ? "float16" : "float32"
       for key in ["dtype", "torch_dtype"] where object[key] != nil { object[key] = .string(name) }

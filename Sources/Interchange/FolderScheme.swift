@@ -9,8 +9,8 @@ struct FolderScheme {
   let path: String
   /// The grid of the first weight; formats with one place for it want all weights on it.
   private(set) var grid: IntegerGrid?
-  /// Modules on each grid, in order.
-  private(set) var modules: [(grid: IntegerGrid, names: [String])] = []
+  /// Modules of each of compressed-tensors' forms, in order.
+  private(set) var modules: [(form: CompressedTensorsForm, names: [String])] = []
   /// Modules whose matrices stay as they are.
   private(set) var left: [String] = []
 
@@ -19,12 +19,8 @@ struct FolderScheme {
     self.path = path
   }
 
-  var bits: Int? { grid?.bits }
-
-  /// A format's name with its packing.
-  var title: String {
-    format == .compressedTensors ? CompressedTensors.format : format.rawValue
-  }
+  /// Whether any weight went in as codes.
+  var isQuantized: Bool { grid != nil || !modules.isEmpty }
 
   /// A weight that cannot go in as it is.
   struct Problem {
@@ -34,7 +30,10 @@ struct FolderScheme {
     var scheme: IntegerScheme?
   }
 
-  mutating func leave(_ tensor: String) { left.append(Self.module(of: tensor)) }
+  mutating func leave(_ tensor: String) {
+    let module = Self.module(of: tensor)
+    if !left.contains(module) { left.append(module) }
+  }
 
   static func module(of tensor: String) -> String {
     tensor.hasSuffix(".weight") ? String(tensor.dropLast(7)) : tensor
@@ -44,8 +43,7 @@ struct FolderScheme {
   func problem(with base: IntegerBase, name: String) -> Problem? {
     let bits = base.grid.bits
     switch format {
-    case .huggingFace: return nil
-    case .compressedTensors: return nil
+    case .huggingFace, .compressedTensors: return nil
     case .gptq, .gptqV2:
       guard [2, 3, 4, 8].contains(bits) else {
         return problem("\(bits)-bit codes; it has 2, 3, 4 and 8", base, bits: bits < 4 ? 4 : 8)
@@ -63,18 +61,16 @@ struct FolderScheme {
           nearest: "compressed-tensors pads them")
       }
     }
-    if format != .compressedTensors {
-      if let first = grid, !first.sharesForm(with: base.grid, columns: base.columns) {
-        return Problem(
-          reason: "another grid than the weights before it, and one configuration serves all",
-          nearest: "compressed-tensors has a group of its own for each grid",
-          scheme: try? IntegerScheme(
-            bits: first.bits, symmetric: first.symmetric, granularity: first.granularity,
-            scaleType: .f16))
-      }
-      guard base.scalesFit(.f16) else {
-        return problem("its scales are not exact in f16", base, bits: bits)
-      }
+    if let first = grid, !first.sharesForm(with: base.grid, columns: base.columns) {
+      return Problem(
+        reason: "another grid than the weights before it, and one configuration serves all",
+        nearest: "compressed-tensors has a group of its own for each grid",
+        scheme: try? IntegerScheme(
+          bits: first.bits, symmetric: first.symmetric, granularity: first.granularity,
+          scaleType: .f16))
+    }
+    guard base.scalesFit(.f16) else {
+      return problem("its scales are not exact in f16", base, bits: bits)
     }
     return nil
   }
@@ -98,22 +94,29 @@ struct FolderScheme {
       bits: 4, granularity: GroupFallback.resolve(requested: 128, columns: columns).granularity)
   }
 
-  /// The tensors that a base becomes, and a note of it for the configuration.
-  mutating func tensors(of base: IntegerBase, name: String) throws -> [ExportTensor] {
+  /// The tensors that a base becomes, and a note of its grid for the configuration.
+  mutating func tensors(of base: IntegerBase, name: String) -> [ExportTensor] {
     let module = Self.module(of: name)
     if grid == nil { grid = base.grid }
-    if let index = modules.firstIndex(where: { $0.grid == base.grid }) {
-      modules[index].names.append(module)
-    } else {
-      modules.append((base.grid, [module]))
-    }
     return switch format {
-    case .huggingFace: []
-    case .compressedTensors: CompressedTensors.tensors(base, module)
+    case .huggingFace, .compressedTensors: []
     case .gptq: GPTQLayout.tensors(base, module, zeroOffset: 1)
     case .gptqV2: GPTQLayout.tensors(base, module, zeroOffset: 0)
     case .awq: AWQLayout.tensors(base, module)
     }
+  }
+
+  /// The tensors of a weight in one of compressed-tensors' forms, and a note of it.
+  mutating func tensors(
+    of base: Base, _ form: CompressedTensorsForm, inputs: ActivationScheme?, name: String
+  ) -> [ExportTensor] {
+    let module = Self.module(of: name)
+    if let index = modules.firstIndex(where: { $0.form == form }) {
+      modules[index].names.append(module)
+    } else {
+      modules.append((form, [module]))
+    }
+    return CompressedTensors.tensors(base, form, inputs: inputs, module: module)
   }
 
   /// `quantization_config`.

@@ -64,26 +64,27 @@ extension IntegerBase {
   ///
   /// - Parameters:
   ///   - scaleType: the type that holds the scales exactly.
+  ///   - numbers: codes, scales and zero points; of `.tensor` one scale and zero point.
   ///   - symmetric: whether every zero point is 2^(bits−1); then none is stored.
-  init(_ numbers: UnpackedIntegers, scaleType: DType, symmetric: Bool, perChannel: Bool) {
+  init(_ numbers: UnpackedIntegers, scaleType: DType, symmetric: Bool, granularity: Granularity) {
     let grid = IntegerGrid(
-      bits: numbers.bits, symmetric: symmetric,
-      granularity: perChannel ? .channel : .group(numbers.group), scaleType: scaleType)
-    func packed(_ values: [UInt8], count: Int) -> Tensor {
+      bits: numbers.bits, symmetric: symmetric, granularity: granularity, scaleType: scaleType)
+    let scaleRows = granularity == .tensor ? 1 : numbers.rows
+    func packed(_ values: [UInt8], rows: Int, count: Int) -> Tensor {
       var bytes: [UInt8] = []
-      for row in 0..<numbers.rows {
+      for row in 0..<rows {
         bytes += PackedCodes.pack(
           Array(values[row * count..<(row + 1) * count]), bits: numbers.bits)
       }
       return Tensor(
-        dtype: .u8, shape: [numbers.rows, PackedCodes.bytes(count: count, bits: numbers.bits)],
+        dtype: .u8, shape: [rows, PackedCodes.bytes(count: count, bits: numbers.bits)],
         array: bytes)
     }
     self.init(
       grid: grid, rows: numbers.rows, columns: numbers.columns,
-      codes: packed(numbers.codes, count: numbers.columns),
+      codes: packed(numbers.codes, rows: numbers.rows, count: numbers.columns),
       scales: .encoded(
-        numbers.scales, as: scaleType, shape: [numbers.rows, numbers.groups]),
-      zeros: symmetric ? nil : packed(numbers.zeros, count: numbers.groups))
+        numbers.scales, as: scaleType, shape: [scaleRows, numbers.groups]),
+      zeros: symmetric ? nil : packed(numbers.zeros, rows: scaleRows, count: numbers.groups))
   }
 }

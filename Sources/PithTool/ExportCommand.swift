@@ -9,12 +9,14 @@ struct ExportCommand: ParsableCommand {
       Formats:
 
         hf                  dense safetensors with config.json and tokenizer, as transformers loads
-        compressed-tensors  integer codes for vLLM and transformers (pack-quantized)
+        compressed-tensors  integers, FP8, NVFP4 and MXFP4 for vLLM and transformers, with how
+                            inputs are rounded
         gptq, gptq-v2       integer codes for GPTQModel and its kin
         awq                 4-bit codes in AutoAWQ's GEMM layout
         peft                low-rank paths as an adapter, the rest as the base model in base/
         gguf                one file for llama.cpp: integer codes in blocks of 32, the rest plain
-        keras               a Keras model's .weights.h5; --int8 for Keras's own int8 variables
+        keras               a Keras model's .weights.h5; --int8 and --int4 for Keras's own
+                            variables of codes
 
       What has no exact form in a format is refused with the reason; --allow-requantize rounds it \
       again and reports what that adds. docs/interchange.md lists formats and the programs that \
@@ -41,6 +43,12 @@ struct ExportCommand: ParsableCommand {
 
   @Flag(help: "Only keras: 8-bit kernels become int8 variables, for a model quantized so.")
   var int8 = false
+
+  @Flag(help: "Only keras: 4-bit kernels become int4 variables, for a model quantized so.")
+  var int4 = false
+
+  @Flag(help: "Only keras: compress the file's datasets.")
+  var gzip = false
 
   @Flag(help: "Replace an existing file.")
   var force = false
@@ -76,8 +84,9 @@ struct ExportCommand: ParsableCommand {
       try plan.write(to: output, pool: pool, report: report)
       (weights, warnings) = (plan.weights, plan.warnings)
     case .keras:
-      let plan = try KerasExport(file, options: exportOptions, usesInt8: int8)
-      try plan.write(to: output, pool: pool, report: report)
+      let modes: [KerasMode] = (int8 ? [.int8] : []) + (int4 ? [.int4] : [])
+      let plan = try KerasExport(file, options: exportOptions, modes: Set(modes))
+      try plan.write(to: output, gzip: gzip, pool: pool, report: report)
       (weights, warnings) = (plan.weights, [])
     }
     printer.finish()

@@ -8,10 +8,10 @@ public struct GGUFCheckpoint: TensorSource {
   public let tensors: [TensorDescription]
   public let metadata: CheckpointMetadata
   public let file: GGUFFile
-  private let places: [String: Place]
+  let places: [String: Place]
 
   /// Where a tensor lies, and how its rows and axes change places.
-  private struct Place: Sendable {
+  struct Place: Sendable {
     var entry: GGUFFile.Entry
     /// For each row of the checkpoint's tensor, the file's.
     var rowOrder: [Int]?

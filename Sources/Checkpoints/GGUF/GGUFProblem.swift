@@ -43,6 +43,13 @@ extension GGUFProblem: CustomStringConvertible {
     }
   }
 
+  /// ggml's types that have a name and are not read.
+  private static let typesNotRead: [UInt32: String] = [
+    9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL",
+    21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64",
+    29: "IQ1_M", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4", 40: "NVFP4",
+  ]
+
   private var tensorSentence: String {
     func shown(_ name: String) -> String { CheckpointError.shown(name) }
     switch self {
@@ -51,7 +58,8 @@ extension GGUFProblem: CustomStringConvertible {
     case .shape(let tensor):
       return "tensor '\(shown(tensor))' states more elements than this machine can address"
     case .type(let tensor, let type):
-      return "tensor '\(shown(tensor))' has ggml's type \(type), which is not read; known are "
+      let name = Self.typesNotRead[type].map { " (\($0))" } ?? ""
+      return "tensor '\(shown(tensor))' has ggml's type \(type)\(name), which is not read; known are "
         + GGUFBlockType.allCases.map(\.name).joined(separator: ", ")
     case .row(let tensor, let columns, let block):
       return "tensor '\(shown(tensor))' has rows of \(columns), which blocks of \(block) do not "

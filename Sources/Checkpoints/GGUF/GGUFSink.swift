@@ -1,4 +1,3 @@
-import Synchronization
 import Tensors
 
 /// A GGUF file (version 3) being written.
@@ -25,9 +24,7 @@ public final class GGUFSink: Sendable {
     }
   }
 
-  private let file: ReplacementFile
-  private let places: [String: Range<Int>]
-  private let written = Mutex<[String: Int]>([:])
+  private let file: PlacedTensors
 
   /// Lays the file out, writes its header and reserves its whole size.
   ///
@@ -61,38 +58,22 @@ public final class GGUFSink: Sendable {
       end = aligned(end + tensor.byteCount)
     }
     let start = aligned(header.count)
-    file = try ReplacementFile(target: path)
-    try file.reserve(bytes: start + end)
-    try file.write(header, at: 0)
-    places = Dictionary(
-      uniqueKeysWithValues: zip(tensors, offsets).map {
+    file = try PlacedTensors(
+      path: path, header: header,
+      places: zip(tensors, offsets).map {
         ($0.name, start + $1..<start + $1 + $0.byteCount)
-      })
+      }, byteCount: start + end)
   }
 
   /// Writes bytes of a tensor's blocks; safe from several threads for different ranges.
   public func write(
     _ bytes: UnsafeRawBufferPointer, to tensor: String, at byteOffset: Int
   ) throws(CheckpointError) {
-    guard let place = places[tensor] else { preconditionFailure("'\(tensor)' was not announced") }
-    precondition(
-      byteOffset >= 0 && bytes.count <= place.count - byteOffset, "past the end of '\(tensor)'")
-    try file.write(bytes, at: place.lowerBound + byteOffset)
-    written.withLock { $0[tensor, default: 0] += bytes.count }
+    try file.write(bytes, to: tensor, at: byteOffset)
   }
 
   /// Flushes to the disk and renames into place.
-  public func finish() throws(CheckpointError) {
-    let written = self.written.withLock { $0 }
-    for (name, place) in places.sorted(by: { $0.key < $1.key })
-    where written[name, default: 0] < place.count {
-      throw .output(
-        path: file.target,
-        .tensorIncomplete(
-          tensor: name, written: written[name, default: 0], expected: place.count))
-    }
-    try file.commit()
-  }
+  public func finish() throws(CheckpointError) { try file.finish(durably: true) }
 
   // MARK: Little-endian bytes
 

@@ -271,6 +271,11 @@ extension GGUFBlockType {
   }
 }
 
+extension BlockFormat {
+  /// The format of a type of blocks; nil for plain values.
+  init?(_ type: GGUFBlockType) { self.init(rawValue: type.name.lowercased()) }
+}
+
 extension BlockBase {
   /// The blocks, rows in an order.
   func bytes(order: [Int]?) -> Bytes {
@@ -286,6 +291,5 @@ extension CompressedWeight {
   /// Whether the base is all there is to the weight.
   var isBaseAlone: Bool {
     mask == nil && outliers == nil && lowRank.isEmpty && site == nil
-      && view.layout == .outputsFirst
   }
 }

@@ -68,7 +68,9 @@ struct ScaleStore: Sendable {
   /// The factor of `e4m3` for a tensor: its largest scale becomes the largest byte.
   static func factor(largestScale: Float) -> Float {
     guard largestScale > 0 else { return 1 }
-    return min(max(largestScale / 448, 0x1p-100), 0x1p100)
+    let factor = min(max(largestScale / 448, 0x1p-100), 0x1p100)
+    // The inverse of an f32: compressed-tensors stores what is divided by.
+    return 1 / (1 / factor)
   }
 
   /// One row's scales (0 for a group of zeros) as its largest over powers of two, each rounded down to the next: ŝ ≤ s, and

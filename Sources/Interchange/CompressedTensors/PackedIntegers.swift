@@ -1,4 +1,3 @@
-import JSONText
 import Tensors
 import Weights
 
@@ -7,9 +6,7 @@ import Weights
 /// Codes are kept as ours are, less their sign: stored u = q + 2^(b−1). Since the spring of 2026
 /// words are one dense stream; before, 3, 5, 6 and 7 bits left gaps, so those widths need a reader
 /// of that age or younger.
-enum CompressedTensors {
-  static let format = "pack-quantized"
-
+enum PackedIntegers {
   static func tensors(_ base: IntegerBase, _ module: String) -> [ExportTensor] {
     let (rows, columns, bits) = (base.rows, base.columns, base.grid.bits)
     let words = PackedWords.count(codes: columns, bits: bits)
@@ -52,39 +49,5 @@ enum CompressedTensors {
       }
     }
     return Bytes(bytes)
-  }
-
-  /// `quantization_config`; several grids make several groups that name their modules.
-  static func configuration(
-    _ modules: [(grid: IntegerGrid, names: [String])], ignored: [String]
-  ) -> JSONValue {
-    var groups = JSONObject()
-    for (index, entry) in modules.enumerated() {
-      let targets: JSONValue =
-        modules.count == 1 ? ["Linear"] : .array(entry.names.map { .string($0) })
-      groups["group_\(index)"] = [
-        "targets": targets, "weights": weights(entry.grid), "input_activations": nil,
-        "output_activations": nil, "format": .string(format),
-      ]
-    }
-    return [
-      "quant_method": "compressed-tensors", "format": .string(format),
-      "quantization_status": "compressed", "config_groups": .object(groups),
-      "ignore": .array(ignored.map { .string($0) }), "kv_cache_scheme": nil,
-    ]
-  }
-
-  private static func weights(_ grid: IntegerGrid) -> JSONValue {
-    let strategy: String
-    switch grid.granularity {
-    case .tensor: strategy = "tensor"
-    case .channel: strategy = "channel"
-    case .group: strategy = "group"
-    }
-    return [
-      "num_bits": JSONValue(grid.bits), "type": "int", "symmetric": JSONValue(grid.symmetric),
-      "strategy": .string(strategy),
-      "group_size": grid.groupLength.map { JSONValue($0) } ?? .null, "dynamic": false,
-    ]
   }
 }

@@ -3,45 +3,6 @@ import Weights
 
 /// The layouts of codes, scales and zero points that folders hold, taken apart.
 extension ImportScheme {
-  func compressedTensors(_ parts: ImportParts) throws -> CompressedWeight {
-    let shape = try parts.integers(".weight_shape", count: 2)
-    let (rows, columns) = (shape[0], shape[1])
-    let length = try groupLength(columns: columns, parts)
-    let groups = columns / length
-    guard rows > 0, rows < 1 << 31, columns < 1 << 31 else {
-      throw malformed(parts, ".weight_shape", "\(shape)", "two extents")
-    }
-    // Before the spring of 2026 words had gaps where bits do not divide 32.
-    let dense = PackedWords.count(codes: columns, bits: bits)
-    let found = try parts.shape(".weight_packed")
-    guard found == [rows, dense] else {
-      let gapped = (columns + 32 / bits - 1) / (32 / bits)
-      throw InterchangeError.malformed(
-        path: path, item: parts.module + ".weight_packed", found: "\(found)",
-        expected: "\([rows, dense])"
-          + (found == [rows, gapped] ? " (an older file with gaps between words)" : ""))
-    }
-    let words = try parts.words(".weight_packed", shape: found)
-    var codes: [UInt8] = []
-    codes.reserveCapacity(rows * columns)
-    for row in 0..<rows {
-      codes += PackedWords.codes(
-        Array(words[row * dense..<(row + 1) * dense]), count: columns, bits: bits)
-    }
-    let scales = try parts.floats(".weight_scale", count: rows * groups)
-    let zeros: [UInt8]
-    if symmetric {
-      zeros = middle(rows * groups)
-    } else {
-      let zeroWords = try parts.words(
-        ".weight_zero_point", shape: [PackedWords.count(codes: rows, bits: bits), groups])
-      let transposed = PackedWords.codes(
-        wordsFirst: zeroWords, lines: groups, length: rows, bits: bits)
-      zeros = (0..<rows * groups).map { transposed[$0 % groups * rows + $0 / groups] }
-    }
-    return try assembled(parts, rows, columns, length, codes, scales, zeros, order: nil)
-  }
-
   func gptq(_ parts: ImportParts, zeroOffset: UInt8) throws -> CompressedWeight {
     let found = try parts.shape(".qweight")
     guard found.count == 2, found[0] * 32 % bits == 0 else {
@@ -152,18 +113,15 @@ extension ImportScheme {
       view: WeightView(rows: rows, columns: columns),
       base: .integer(
         IntegerBase(
-          numbers, scaleType: type, symmetric: isCentred, perChannel: length == columns)))
+          numbers, scaleType: type, symmetric: isCentred,
+          granularity: length == columns ? .channel : .group(length))))
     if let order {
       weight.site = Site(transforms: [
         .permutation(
           Tensor(dtype: .i32, shape: [columns], array: order.map { Int32($0) }))
       ])
     }
-    do {
-      try weight.validate()
-    } catch {
-      throw malformed(parts, "", "\(error)", "codes and positive scales")
-    }
+    try parts.check(weight)
     return weight
   }
 

@@ -5,7 +5,7 @@ import Weights
 /// How a folder's `quantization_config` says that its weights are kept.
 struct ImportScheme: Sendable {
   enum Kind: Sendable {
-    case compressedTensors
+    case compressedTensors(CompressedTensorsImport)
     case gptq(zeroOffset: UInt8)
     case awq
   }
@@ -53,22 +53,9 @@ struct ImportScheme: Sendable {
         $0 > 0 ? $0 : nil
       }
     case "compressed-tensors":
-      let groups = config["config_groups"]?.object?.members.map(\.value) ?? []
-      let format = config["format"]?.string ?? groups.first?["format"]?.string ?? ""
-      guard format == CompressedTensors.format, groups.count == 1,
-        let weights = groups[0]["weights"]
-      else {
-        throw unsupported(
-          "compressed-tensors format '\(format)' with \(groups.count) groups",
-          "'pack-quantized' with one group is read")
-      }
-      guard weights["type"]?.string ?? "int" == "int" else {
-        throw unsupported("codes of type '\(weights["type"]?.string ?? "")'", "integers are read")
-      }
-      kind = .compressedTensors
-      bits = try checked(weights["num_bits"]?.int)
-      symmetric = weights["symmetric"]?.bool ?? true
-      group = weights["group_size"]?.int.flatMap { $0 > 0 ? $0 : nil }
+      kind = .compressedTensors(try CompressedTensorsImport(config, path: path))
+      // Each of its groups has its own.
+      (bits, symmetric, group) = (8, true, nil)
     default:
       throw unsupported(
         "quant_method '\(method)'", "gptq, awq and compressed-tensors are read")
@@ -83,15 +70,20 @@ struct ImportScheme: Sendable {
     }
   }
 
-  /// The part that every quantized module has.
-  var marker: String {
-    if case .compressedTensors = kind { ".weight_packed" } else { ".qweight" }
+  /// Parts of which every quantized module has one.
+  var markers: [String] {
+    if case .compressedTensors = kind { [".weight_packed", ".weight_scale"] } else { [".qweight"] }
+  }
+
+  /// What of the folder is not taken over.
+  var warnings: [String] {
+    if case .compressedTensors(let groups) = kind { groups.warnings } else { [] }
   }
 
   /// A module's weight from its parts.
   func weight(_ parts: ImportParts) throws -> CompressedWeight {
     switch kind {
-    case .compressedTensors: try compressedTensors(parts)
+    case .compressedTensors(let groups): try groups.weight(parts)
     case .gptq(let offset): try gptq(parts, zeroOffset: offset)
     case .awq: try awq(parts)
     }

@@ -1,0 +1,82 @@
+import Checkpoints
+import Tensors
+import Weights
+
+/// The tensors of one module in another tool's folder.
+struct ImportParts {
+  let module: String
+  let source: any TensorSource
+  let byName: [String: TensorDescription]
+
+  func has(_ part: String) -> Bool { byName[module + part] != nil }
+
+  func shape(_ part: String) throws -> [Int] { try described(part).shape.dimensions }
+
+  func dtype(_ part: String) throws -> DType { try described(part).dtype }
+
+  /// A part's 32-bit words, of a shape.
+  func words(_ part: String, shape: [Int]) throws -> [UInt32] {
+    try load(part, types: [.i32, .u32], shape: shape).bytes.array(of: UInt32.self)
+  }
+
+  /// A part's bytes, of a type and shape.
+  func bytes(_ part: String, type: DType, shape: [Int]) throws -> Bytes {
+    try load(part, types: [type], shape: shape).bytes
+  }
+
+  /// A part that holds numbers, so many of them.
+  func floats(_ part: String, count: Int) throws -> (values: [Float], dtype: DType) {
+    let description = try described(part)
+    guard description.shape.elementCount == count, description.dtype.isFloatingPoint else {
+      throw malformed(part, description, "\(count) floating-point numbers")
+    }
+    return (try source.load(description).floats(), description.dtype)
+  }
+
+  func integers(_ part: String, count: Int) throws -> [Int] {
+    let description = try described(part)
+    guard description.shape.elementCount == count else {
+      throw malformed(part, description, "\(count) integers")
+    }
+    let tensor = try source.load(description)
+    switch description.dtype {
+    case .i32: return tensor.bytes.array(of: Int32.self).map(Int.init)
+    case .i64: return tensor.bytes.array(of: Int64.self).map(Int.init)
+    default: throw malformed(part, description, "32- or 64-bit integers")
+    }
+  }
+
+  /// Makes sure that a weight put together from the parts can stand in an artefact.
+  func check(_ weight: CompressedWeight) throws(InterchangeError) {
+    do {
+      try weight.validate()
+    } catch {
+      throw .malformed(
+        path: source.path, item: module, found: "\(error)", expected: "codes and positive scales")
+    }
+  }
+
+  private func load(_ part: String, types: [DType], shape: [Int]) throws -> Tensor {
+    let description = try described(part)
+    guard types.contains(description.dtype), description.shape.dimensions == shape else {
+      throw malformed(part, description, "\(types[0].rawValue) of \(shape)")
+    }
+    return try source.load(description)
+  }
+
+  private func described(_ part: String) throws(InterchangeError) -> TensorDescription {
+    guard let tensor = byName[module + part] else {
+      throw .malformed(
+        path: source.path, item: module + part, found: "nothing", expected: "a tensor")
+    }
+    return tensor
+  }
+
+  private func malformed(
+    _ part: String, _ found: TensorDescription, _ expected: String
+  ) -> InterchangeError {
+    .malformed(
+      path: source.path, item: module + part,
+      found: "\(found.dtype.rawValue) of \(found.shape.dimensions)", expected: expected)
+  }
+}

@@ -1,0 +1,156 @@
+import Foundation
+import JSONText
+import Pith
+import TestSupport
+import Testing
+
+/// Artefacts in other tools' formats and back: the same codes, scales and values.
+@Suite struct InterchangeTests {
+  private static let model = SharedFiles.fixture("nanollama")
+
+  static func compressed(_ stages: String, in folder: String) throws -> String {
+    let recipe = folder + "/recipe.yaml"
+    try "version: 1\nname: interchange\nstages:\n\(stages)\n".write(
+      toFile: recipe, atomically: true, encoding: .utf8)
+    let output = folder + "/a.h5"
+    let run = try Program.run([
+      "compress", recipe, "--model", model, "--output", output, "--force",
+    ])
+    #expect(run.status == 0, "\(run.error)")
+    return output
+  }
+
+  /// Every weight's values, and how its inputs are rounded.
+  static func weights(
+    of path: String
+  ) throws -> [String: (values: [Float], inputs: ActivationScheme?)] {
+    let artefact = try ArtefactFile(path: path)
+    var result: [String: (values: [Float], inputs: ActivationScheme?)] = [:]
+    for name in artefact.names {
+      if case .weight(let weight) = try artefact.content(of: name).kind {
+        result[name] = (weight.decoded().values, weight.site?.activations)
+      }
+    }
+    return result
+  }
+
+  /// A stage list, the format that the folder's config must name, and what an input scheme becomes.
+  static let forms: [(stages: String, format: String, inputs: String?)] = [
+    (
+      "  - quantize: {method: rtn, bits: 8, group: channel}\n  - activations: {format: int8}",
+      "int-quantized", "token"
+    ),
+    (
+      "  - quantize: {method: rtn, bits: 8, group: tensor}\n"
+        + "  - activations: {format: int8, granularity: tensor}", "int-quantized", "tensor"
+    ),
+    (
+      "  - quantize: {method: rtn, bits: 4, group: 32, symmetric: false}\n"
+        + "  - activations: {format: int8, symmetric: false}", "int-quantized", "token"
+    ),
+    ("  - quantize: {method: rtn, format: e4m3, group: channel}", "float-quantized", nil),
+    (
+      "  - quantize: {method: rtn, format: e4m3, group: tensor}\n"
+        + "  - activations: {format: fp8_e4m3, granularity: tensor}", "float-quantized", "tensor"
+    ),
+    ("  - quantize: {method: rtn, format: nvfp4}", "nvfp4-pack-quantized", nil),
+    (
+      "  - quantize: {method: rtn, format: mxfp4}\n"
+        + "  - activations: {format: fp4_e2m1, granularity: block, block: 32, scale: e8m0}",
+      "mxfp4-pack-quantized", "group"
+    ),
+    ("  - quantize: {method: rtn, format: mxfp8_e4m3}", "mxfp8-quantized", nil),
+    ("  - quantize: {method: rtn, bits: 3, group: tensor}", "pack-quantized", nil),
+  ]
+
+  @Test(arguments: forms.indices)
+  func compressedTensorsComesBackAsItWas(_ index: Int) throws {
+    let form = Self.forms[index]
+    try SharedFiles.withTemporaryFolder { folder in
+      let artefact = try Self.compressed(form.stages, in: folder)
+      let out = folder + "/out"
+      let export = try Program.run([
+        "export", artefact, "--format", "compressed-tensors", "--output", out,
+      ])
+      #expect(export.status == 0, "\(export.error)")
+      let text = try String(contentsOfFile: out + "/config.json", encoding: .utf8)
+      let config = try JSONParser.parse(text)["quantization_config"]
+      #expect(config?["format"]?.string == form.format)
+      let group = config?["config_groups"]?["group_0"]
+      #expect(group?["input_activations"]?["strategy"]?.string == form.inputs)
+      #expect(config?["ignore"]?.array?.contains("lm_head") == true)
+      let back = folder + "/back.h5"
+      let imported = try Program.run(["import", out, "--output", back])
+      #expect(imported.status == 0, "\(imported.error)")
+      let (before, after) = (try Self.weights(of: artefact), try Self.weights(of: back))
+      #expect(before.count == 14 && Set(before.keys) == Set(after.keys))
+      for (name, weight) in before {
+        #expect(after[name]?.values == weight.values, "\(name)")
+        let (old, new) = (weight.inputs, after[name]?.inputs)
+        guard case .tensor(let range?)? = old?.granularity else {
+          #expect(new == old, "\(name)")
+          continue
+        }
+        // A range goes as the grid's step: a rounding of its last bit.
+        guard case .tensor(let found?)? = new?.granularity else {
+          Issue.record("\(name): no range")
+          continue
+        }
+        #expect(abs(found - range) <= range * 1e-6 && new?.format == old?.format)
+      }
+    }
+  }
+
+  @Test func severalFormsMakeSeveralGroups() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let artefact = try Self.compressed(
+        "  - quantize: {method: rtn, format: nvfp4}\noverrides:\n"
+          + "  - targets: [\"*.down_proj.weight\"]\n"
+          + "    stages: [{quantize: {method: rtn, bits: 8, group: channel}}]", in: folder)
+      let out = folder + "/out"
+      #expect(
+        try Program.run(["export", artefact, "--format", "compressed-tensors", "--output", out])
+          .status == 0)
+      let text = try String(contentsOfFile: out + "/config.json", encoding: .utf8)
+      let config = try JSONParser.parse(text)["quantization_config"]
+      #expect(config?["format"]?.string == "mixed-precision")
+      #expect(config?["config_groups"]?.object?.members.count == 2)
+      let back = folder + "/back.h5"
+      #expect(try Program.run(["import", out, "--output", back]).status == 0)
+      let (before, after) = (try Self.weights(of: artefact), try Self.weights(of: back))
+      for (name, weight) in before { #expect(after[name]?.values == weight.values, "\(name)") }
+    }
+  }
+
+  /// What cannot be said is refused with the reason, and nothing is left behind.
+  @Test(arguments: [
+    (
+      "  - quantize: {method: rtn, bits: 8, group: channel}\n"
+        + "  - activations: {format: fp8_e5m2}", "fp8_e5m2/token", "compressed-tensors"
+    ),
+    (
+      "  - quantize: {method: rtn, bits: 8, group: channel}\n  - activations: {format: int8}",
+      "only compressed-tensors can say how", "gptq"
+    ),
+    ("  - quantize: {method: rtn, format: nf4}", "has no place there", "compressed-tensors"),
+    (
+      "  - quantize: {method: rtn, bits: 8}\nkv_cache: {bits: 8}", "kv_cache_scheme",
+      "compressed-tensors"
+    ),
+  ])
+  func whatCannotBeSaidIsRefused(_ stages: String, _ reason: String, _ format: String) throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let artefact = try Self.compressed(stages, in: folder)
+      let run = try Program.run([
+        "export", artefact, "--format", format, "--output", folder + "/out",
+      ])
+      #expect(run.status == 3 && run.error.contains(reason), "\(run.status) \(run.error)")
+      #expect(!FileManager.default.fileExists(atPath: folder + "/out"))
+      let plain = try Program.run([
+        "export", artefact, "--format", "hf", "--output", folder + "/plain",
+      ])
+      #expect(plain.status == 0)
+      #expect(plain.error.contains("warning") == !stages.contains("nf4"), "\(plain.error)")
+    }
+  }
+}

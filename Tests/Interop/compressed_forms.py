@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""compressed-tensors' forms beside pack-quantized, read by its own code and by transformers.
+
+    python3 Tests/Interop/compressed_forms.py PITH MODEL
+
+MODEL is a Llama folder. Each form is decoded by the library's own decompressor and compared with
+`pith decompress`; logits of transformers are compared with those of the decoded weights behind
+inputs that are rounded as Pith rounds them (docs/activations.md): equal where a step is stored, and
+close where it is found while running, since its integers have 127.5 steps to a side.
+Exit codes: 0 good, 1 a difference, 77 a Python module is missing.
+"""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+try:
+    import numpy as np
+    import torch
+    from compressed_tensors.compressors import BaseCompressor
+    from compressed_tensors.quantization import QuantizationScheme
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM, CompressedTensorsConfig
+except ImportError as error:
+    print(f"skipped: {error}")
+    sys.exit(77)
+
+problems = []
+
+
+def check(good, sentence):
+    print(("ok    " if good else "WRONG ") + sentence)
+    if not good:
+        problems.append(sentence)
+
+
+def decoded(tensors, module, group):
+    """A module's weight by the library's decompressor."""
+    scheme = QuantizationScheme(**group)
+    state = {name[len(module) + 1:]: value for name, value in tensors.items()
+             if name.startswith(module + ".") and not name.endswith(".bias")}
+    # It works in the scales' type; here weights are f32.
+    if state["weight_scale"].dtype in (torch.float16, torch.bfloat16):
+        state["weight_scale"] = state["weight_scale"].float()
+    compressor = BaseCompressor.get_value_from_registry(group["format"])
+    return compressor.decompress(state, scheme)["weight"].float()
+
+
+def rounded(inputs, step):
+    """A linear layer's inputs on Pith's grid: a stored step, or one for each token."""
+    def hook(module, arguments):
+        x = arguments[0]
+        if inputs["type"] == "float":
+            s = step if step is not None else x.abs().amax(-1, keepdim=True) / 448
+            return ((x / s).clamp(-448, 448).to(torch.float8_e4m3fn).float() * s,)
+        if inputs["symmetric"]:
+            s = step if step is not None else x.abs().amax(-1, keepdim=True) / 127
+            return ((x / s).round().clamp(-127, 127) * s,)
+        low, high = x.amin(-1, keepdim=True).clamp(max=0), x.amax(-1, keepdim=True).clamp(min=0)
+        s = (high - low) / 255
+        zero = (-low / s).round()
+        return (((x / s).round() + zero).clamp(0, 255) * s - zero * s,)
+    return hook
+
+
+def logits(folder, ids, hooks=None, **options):
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options)
+    model.eval()
+    for name, module in model.named_modules():
+        if hooks and name in hooks:
+            module.register_forward_pre_hook(hooks[name])
+    with torch.no_grad():
+        return model(torch.tensor([ids])).logits[0].numpy()
+
+
+# name, stages, what the decompressor's own arithmetic loses, what transformers' logits may differ by
+FORMS = [
+    ("int8 weights and inputs per token",
+     "  - quantize: {method: rtn, bits: 8, group: channel}\n  - activations: {format: int8}",
+     0, 2e-2),
+    ("int8 weights and inputs per tensor",
+     "  - quantize: {method: rtn, bits: 8, group: channel}\n"
+     "  - activations: {format: int8, granularity: tensor}", 0, 1e-3),
+    ("4-bit weights in groups with zero points, int8 inputs",
+     "  - quantize: {method: rtn, bits: 4, group: 32, symmetric: false}\n"
+     "  - activations: {format: int8}", 0, 2e-2),
+    ("FP8 per channel", "  - quantize: {method: rtn, format: e4m3, group: channel}", 0, 1e-3),
+    ("FP8 weights and inputs per tensor",
+     "  - quantize: {method: rtn, format: e4m3, group: tensor, scales: f32}\n"
+     "  - activations: {format: fp8_e4m3, granularity: tensor}", 0, 1e-3),
+    ("FP8 weights per channel, inputs per token",
+     "  - quantize: {method: rtn, format: e4m3, group: channel}\n"
+     "  - activations: {format: fp8_e4m3}", 0, 1e-3),
+    # Its decompressor of two codes a byte works in bf16.
+    ("NVFP4", "  - quantize: {method: rtn, format: nvfp4}", 2 ** -8, 2e-2),
+    ("MXFP4", "  - quantize: {method: rtn, format: mxfp4}", 0, 1e-3),
+    ("MXFP8", "  - quantize: {method: rtn, format: mxfp8_e4m3}", 0, 1e-3),
+]
+
+
+def by_hand(tensors, module):
+    """NVFP4 in f32: what a program that keeps to the format's text decodes."""
+    values = np.array([0, .5, 1, 1.5, 2, 3, 4, 6], np.float32)
+    values = np.concatenate([values, -values])
+    packed = tensors[module + ".weight_packed"].numpy()
+    codes = np.stack([packed & 15, packed >> 4], -1).reshape(packed.shape[0], -1)
+    scales = tensors[module + ".weight_scale"].float().numpy()
+    scales = scales / tensors[module + ".weight_global_scale"].numpy()
+    return values[codes] * np.repeat(scales, 16, axis=1)
+
+
+def main(pith, model):
+    def run(*arguments):
+        done = subprocess.run([pith, *map(str, arguments)], capture_output=True, text=True)
+        if done.returncode:
+            print(done.stderr)
+        done.check_returncode()
+        return done
+
+    ids = [5, 17, 100, 7, 256, 31, 900, 1200, 44, 3]
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        for index, (what, stages, loss, bound) in enumerate(FORMS):
+            (folder / "recipe.yaml").write_text(
+                f"version: 1\nname: interop\nstages:\n{stages}\n")
+            artefact, out, dense = folder / "a.h5", folder / f"out{index}", folder / f"d{index}"
+            run("compress", folder / "recipe.yaml", "--model", model, "--output", artefact,
+                "--force")
+            run("decompress", artefact, dense)
+            run("export", artefact, "--format", "compressed-tensors", "--output", out)
+            expected, tensors = (load_file(f / "model.safetensors") for f in (dense, out))
+            config = json.loads((out / "config.json").read_text())["quantization_config"]
+            group = config["config_groups"]["group_0"]
+            modules = [n[:-len(".weight_scale")] for n in tensors if n.endswith(".weight_scale")]
+            worst = 0.0
+            for module in modules:
+                wanted = expected[module + ".weight"]
+                found = decoded(tensors, module, group)
+                worst = max(worst, ((found - wanted).abs() / wanted.abs().clamp(min=1e-9)).max())
+            check(modules and worst <= loss,
+                  f"{what}: {len(modules)} weights of {group['format']} by its own decompressor, "
+                  f"off by {float(worst):.1e} at most")
+            if group["format"].startswith("nvfp4"):
+                worst = max(
+                    np.abs(by_hand(tensors, m) - expected[m + ".weight"].numpy()).max()
+                    / expected[m + ".weight"].abs().max().item() for m in modules)
+                check(worst < 2e-7, f"{what}: in f32 off by {worst:.1e} of the largest at most")
+            back = folder / "back.h5"
+            run("import", out, "--output", back, "--force")
+            run("decompress", back, folder / f"b{index}")
+            again = load_file(folder / f"b{index}" / "model.safetensors")
+            check(all(torch.equal(again[n], expected[n]) for n in expected),
+                  f"{what}: imported again, the same weights")
+            # Weights under coded scales come out of the library in bf16, which a model in f32 only
+            # takes where they are decoded while loading; inputs are not rounded then.
+            options, hooks = {}, None
+            inputs = group["input_activations"]
+            if inputs and "fp4" not in group["format"]:
+                hooks = {m: rounded(inputs, tensors.get(m + ".input_scale")) for m in modules}
+            if group["format"].startswith(("nvfp", "mxfp")):
+                options["quantization_config"] = CompressedTensorsConfig(dequantize=True)
+            found, wanted = logits(out, ids, **options), logits(dense, ids, hooks)
+            error = np.abs(found - wanted).max() / np.abs(wanted).max()
+            check(error < bound, f"{what}: transformers' logits differ from those of the decoded "
+                  f"weights by {error:.1e} of the largest")
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        print(__doc__)
+        sys.exit(2)
+    main(*sys.argv[1:])
