@@ -8,8 +8,9 @@ public struct TokenBatch: Sendable {
   public let offsets: [Int]
   /// Segment numbers for encoders; nil means all 0.
   public let tokenTypes: [Int32]?
-  /// The sequence that comes before each, an earlier one of this batch: options after one prompt
-  /// see its keys and values, which are made once. nil: the sequence begins the text.
+  /// The sequence that comes before each, an earlier one of this batch; nil: none.
+  ///
+  /// Options after one prompt see its keys and values, which are made once.
   public let prefixes: [Int?]
 
   /// - Parameter prefixes: nil: no sequence goes on from another.
