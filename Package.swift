@@ -186,7 +186,7 @@ let package = Package(
       ]),
     tests("Reports", ["Reports", "RunRecords"]),
     tests("Architecture", []),
-    tests("EndToEnd", ["Pith", "JSONText", "Digests"]),
+    tests("EndToEnd", ["Pith", "JSONText", "Digests", "Interchange"]),
   ],
   cxxLanguageStandard: .cxx17
 )

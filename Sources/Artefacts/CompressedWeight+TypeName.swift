@@ -19,6 +19,7 @@ extension CompressedWeight {
       parts.append(
         mixed.classes.map { CompressedWeight(view: view, base: $0).typeName }
           .joined(separator: " + "))
+    case .planes(let planes)?: parts.append("\(planes.scheme)")
     case nil: break
     }
     if let pattern = pattern {

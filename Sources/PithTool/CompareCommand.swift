@@ -12,6 +12,7 @@ struct CompareCommand: ParsableCommand {
 
         pith compare a.h5 b.h5 --reference model/ --data text.txt --csv out.csv
         pith compare a.h5 b.h5 --reference ref.h5 --data text.txt
+        pith compare a.h5 b.h5 --reference model/ --data text.txt --activations int8
       """)
 
   @Argument(
@@ -27,6 +28,8 @@ struct CompareCommand: ParsableCommand {
 
   @OptionGroup var windows: WindowOptions
 
+  @OptionGroup var rounding: RoundingOptions
+
   @Option(help: "Also write the figures as CSV.")
   var csv: String?
 
@@ -38,7 +41,8 @@ struct CompareCommand: ParsableCommand {
 
   func run() throws {
     let mapped = options.memory == nil
-    let opened = try models.map { try OpenedModel.open($0, mapped: mapped) }
+    // The reference runs as it is.
+    let opened = try models.map { try rounding.apply(to: OpenedModel.open($0, mapped: mapped)) }
     let other = try ReferenceInput(reference, mapped: mapped)
     let (cut, tokenizer) = try windows.read(data, for: other.model ?? opened[0])
     let meter = WindowMeter(

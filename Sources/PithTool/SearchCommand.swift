@@ -12,14 +12,22 @@ struct SearchCommand: ParsableCommand {
       best allocation is exact. The result is a recipe like any other.
 
         pith search --model model/ --statistics stats.h5 --bits 3.0 --output auto.yaml
+        pith search --model model/ --bits 3 --count codes --groups 64 --output auto.yaml
         pith search --model model/ --max-kl 0.05 --output auto.yaml
         pith compress auto.yaml --model model/ --output small.h5
       """)
 
   @OptionGroup var modelOptions: ModelOptions
 
-  @Option(help: "Bits per weight of the compressed tensors, scales counted.")
+  @Option(help: "Bits per weight of the compressed tensors.")
   var bits: Double?
+
+  @Option(
+    help: """
+      What --bits counts: all, scales and zero points too, or the codes alone, which is what \
+      '3 bits' means elsewhere; then one group, as scales cost nothing (default 128).
+      """)
+  var count = "all"
 
   @Option(help: "Size of all tensors as stored, such as 80MiB.")
   var size: ByteCount?
@@ -50,10 +58,18 @@ struct SearchCommand: ParsableCommand {
   @Option(help: "Most bits.")
   var maxBits = 8
 
-  @Option(help: "Inputs that share a scale, or 'channel'; choices with commas.")
-  var groups = "32,64,128,channel"
+  @Option(
+    help: "Inputs that share a scale, or 'channel'; choices with commas (32,64,128,channel).")
+  var groups: String?
 
-  @Option(help: "How the recipe rounds: rtn or gptq.")
+  @Option(
+    help: """
+      Number formats beside integers, with commas, the scales behind a stroke: \
+      'nf4,ternary/e4m3'.
+      """)
+  var formats: String?
+
+  @Option(help: "How the recipe rounds: rtn, gptq, or learned (gptq with learned rounding).")
   var method = "rtn"
 
   @Option(help: "What makes layers comparable: probe or output.")
@@ -105,7 +121,7 @@ struct SearchCommand: ParsableCommand {
 
   private func searchOptions() throws -> SearchOptions {
     let targets: [SearchOptions.Target] = [
-      bits.map { .bitsPerWeight($0) }, size.map { .bytes($0.bytes) },
+      bits.map { count == "codes" ? .codeBitsPerWeight($0) : .bitsPerWeight($0) }, size.map { .bytes($0.bytes) },
       maxKl.map { .divergence($0) },
     ].compactMap { $0 }
     guard targets.count == 1, let first = targets.first else {
@@ -118,7 +134,12 @@ struct SearchCommand: ParsableCommand {
     guard (2...8).contains(minBits), (minBits...8).contains(maxBits) else {
       throw UsageError("--min-bits and --max-bits take 2 to 8, the smaller first")
     }
-    let choices = try groups.split(separator: ",").map { word throws(UsageError) in
+    guard count == "all" || count == "codes" else {
+      throw UsageError("--count takes all or codes")
+    }
+    if count == "codes", bits == nil { throw UsageError("--count is for --bits") }
+    let words = groups ?? (count == "codes" ? "128" : "32,64,128,channel")
+    let choices = try words.split(separator: ",").map { word throws(UsageError) in
       if word == "channel" { return QuantizeOptions.Group.channel }
       guard let length = Int(word), (2...1_048_576).contains(length) else {
         throw UsageError("--groups takes numbers of inputs and 'channel', such as 32,64,channel")
@@ -126,19 +147,40 @@ struct SearchCommand: ParsableCommand {
       return .inputs(length)
     }
     guard !choices.isEmpty else { throw UsageError("--groups names no group") }
-    guard let method = QuantizeOptions.Method(rawValue: method), method == .rtn || method == .gptq
-    else { throw UsageError("--method takes rtn or gptq") }
+    if count == "codes", choices.count > 1 {
+      throw UsageError("--count codes makes scales free: name one group in --groups")
+    }
+    guard ["rtn", "gptq", "learned"].contains(method) else {
+      throw UsageError("--method takes rtn, gptq or learned")
+    }
     guard let estimator = SearchOptions.Estimator(rawValue: estimator) else {
       throw UsageError("--estimator takes probe or output")
     }
     let name = URL(fileURLWithPath: output).deletingPathExtension().lastPathComponent
     do {
       return SearchOptions(
-        target: first, bits: minBits...maxBits, groups: choices, method: method,
-        estimator: estimator,
+        target: first, bits: minBits...maxBits, groups: choices, formats: try formatChoices(),
+        method: method == "rtn" ? .rtn : .gptq,
+        rounding: method == "learned" ? .learned : nil, estimator: estimator,
         targets: target.isEmpty ? nil : try target.map { try Selector($0) },
         name: name.isEmpty ? "auto" : name)
-    } catch { throw UsageError("--target: \(error)") }
+    } catch let error as UsageError { throw error } catch {
+      throw UsageError("--target: \(error)")
+    }
+  }
+
+  private func formatChoices() throws(UsageError) -> [SearchOptions.Format] {
+    try (formats ?? "").split(separator: ",").map { word throws(UsageError) in
+      let parts = word.split(separator: "/", maxSplits: 1).map(String.init)
+      guard let format = QuantizeOptions.Format(rawValue: parts[0]) else {
+        throw UsageError("--formats: no format is called '\(parts[0])'")
+      }
+      guard parts.count > 1 else { return .init(format) }
+      guard let scales = QuantizeOptions.Scales(rawValue: parts[1]) else {
+        throw UsageError("--formats: no scales are called '\(parts[1])'")
+      }
+      return .init(format, scales: scales)
+    }
   }
 
   private func evaluationData(_ model: OpenedModel) throws -> EvaluationData {
@@ -167,16 +209,22 @@ struct SearchCommand: ParsableCommand {
 
   private func report(_ result: BitSearch.Result) -> String {
     var lines: [String] = []
-    let counts = Dictionary(grouping: result.tensors) { "\($0.bits) bits, \($0.group.phrase)" }
+    let counts = Dictionary(grouping: result.tensors, by: \.stage.phrase)
     for (name, tensors) in counts.sorted(by: { $0.key < $1.key }) {
       lines.append("\(name): \(tensors.count) tensors")
     }
     lines.append(
-      "\(Format.fixed(result.bitsPerWeight, 3)) bits per weight, "
+      "\(Format.fixed(result.bitsPerWeight, 3)) bits per weight "
+        + "(codes alone \(Format.fixed(result.codeBitsPerWeight, 3))), "
         + "\(Format.bytes(result.bytes)) of \(Format.bytes(result.storedBytes)) stored")
     lines.append(
       "KL(model || compressed), rounded to the nearest, \(result.divergenceTokens) tokens: "
         + Format.fixed(result.divergence, 5))
+    for other in result.comparisons {
+      lines.append(
+        "  \(other.name), \(Format.fixed(other.bitsPerWeight, 3)) bits: "
+          + Format.fixed(other.divergence, 5))
+    }
     lines.append("written: \(output)")
     return lines.joined(separator: "\n")
   }
@@ -184,27 +232,24 @@ struct SearchCommand: ParsableCommand {
   private func json(_ result: BitSearch.Result) -> JSONValue {
     [
       "recipe": .init(output), "bits_per_weight": .init(result.bitsPerWeight),
+      "code_bits_per_weight": .init(result.codeBitsPerWeight),
       "bytes": .init(result.bytes), "stored_bytes": .init(result.storedBytes),
       "predicted_loss": .init(result.predictedLoss), "kl_mean": .init(result.divergence),
       "kl_tokens": .init(result.divergenceTokens),
+      "comparisons": .array(
+        result.comparisons.map {
+          [
+            "name": .init($0.name), "bits_per_weight": .init($0.bitsPerWeight),
+            "kl_mean": .init($0.divergence),
+          ]
+        }),
       "tensors": .array(
         result.tensors.map {
           [
-            "name": .init($0.name), "bits": .init($0.bits), "group": .init($0.group.phrase),
+            "name": .init($0.name), "choice": .init($0.stage.phrase),
             "bytes": .init($0.bytes), "relative_error": .init($0.error), "loss": .init($0.loss),
           ]
         }),
     ]
-  }
-}
-
-extension QuantizeOptions.Group {
-  /// The group in a report.
-  fileprivate var phrase: String {
-    switch self {
-    case .tensor: "a scale a tensor"
-    case .channel: "a scale a channel"
-    case .inputs(let length): "groups of \(length)"
-    }
   }
 }

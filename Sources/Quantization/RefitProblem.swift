@@ -86,6 +86,34 @@ struct RefitProblem: Sendable {
     }
   }
 
+  /// As above, of one plane of binary-coded weights, the others as they are.
+  init(
+    base: PlaneBase, plane: Int, mask: Mask?, target: Matrix<Float>, gram: Matrix<Float>,
+    decoded: Matrix<Float>
+  ) {
+    self.target = target
+    self.gram = gram
+    self.decoded = decoded
+    let scheme = base.scheme
+    rounding = { scheme.stored($0) }
+    length = base.groupLength
+    isPerTensor = false
+    width = base.groups
+    let scales = base.scales.floats()
+    old = stride(from: plane, to: scales.count, by: scheme.planes).map { scales[$0] }
+    steps = { rows in
+      var result: [Float] = []
+      result.reserveCapacity(rows.count * base.columns)
+      for row in rows {
+        for (column, code) in base.unpackedCodes(row: row).enumerated() {
+          let isKept = mask?.isKept(row, column) ?? true
+          result.append(isKept ? (code >> plane & 1 == 1 ? 1 : -1) : 0)
+        }
+      }
+      return result
+    }
+  }
+
   struct Outcome: Sendable {
     /// In the order that the base stores them.
     var scales: [Float]

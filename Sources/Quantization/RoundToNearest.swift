@@ -46,6 +46,17 @@ public enum RoundToNearest {
     return result
   }
 
+  /// As above, as sums of ±1 planes, fitted in turn with their scales.
+  public static func quantize(
+    _ weight: CompressedWeight, scheme: PlaneScheme, pool: WorkerPool = .serial
+  ) throws(WeightsError) -> CompressedWeight {
+    guard let base = weight.base else { throw .baseMissing(operation: "quantize") }
+    var result = weight
+    result.base = .planes(
+      try PlaneBase.fitted(base.decoded(), scheme: scheme, mask: weight.mask, pool: pool))
+    return result
+  }
+
   /// As above, onto a table format.
   public static func quantize(
     _ weight: CompressedWeight, scheme: TableScheme, pool: WorkerPool = .serial

@@ -24,7 +24,7 @@ public enum ScaleRefit {
   /// a row keeps its old ones where rounding them would cost more than fitting gains: no row ends
   /// worse; (3) the same bits with any number of workers.
   ///
-  /// Of integers, and of table formats; where those store all scales together, nothing changes.
+  /// Of integers, planes, and table formats; where those store all scales together, nothing changes.
   ///
   /// - Parameter target: what the base ⊙ mask should stand for, out × in.
   /// - Throws: `QuantizationError`.
@@ -37,6 +37,29 @@ public enum ScaleRefit {
     let before = try WeightedError.of(
       WeightedError.subtract(weight.decodedBase(), from: target), gram: gram, pool: pool)
     return refit(weight, target: target, gram: normalized, before: before, pool: pool)
+  }
+
+  /// The scales of one plane after the other, twice: no step makes a row worse.
+  static func refit(
+    _ base: PlaneBase, mask: Mask?, target: Matrix<Float>, gram: Matrix<Float>, pool: WorkerPool
+  ) -> (base: PlaneBase, outcome: RefitProblem.Outcome) {
+    var result = base
+    var total = RefitProblem.Outcome(scales: [], change: 0, rowsImproved: 0)
+    let planes = base.scheme.planes
+    for plane in (0..<2).flatMap({ _ in 0..<planes }) {
+      var decoded = Base.planes(result).decoded()
+      if let mask { decoded = mask.applied(to: decoded) }
+      let outcome = RefitProblem(
+        base: result, plane: plane, mask: mask, target: target, gram: gram, decoded: decoded
+      ).solve(pool: pool)
+      var scales = result.scales.floats()
+      for (index, scale) in outcome.scales.enumerated() { scales[index * planes + plane] = scale }
+      result = result.with(scales: scales)
+      total.scales = scales
+      total.change += outcome.change
+      total.rowsImproved = max(total.rowsImproved, outcome.rowsImproved)
+    }
+    return (result, total)
   }
 
   /// As above, the error before being known and everything checked.
@@ -63,6 +86,11 @@ public enum ScaleRefit {
         decoded: weight.decodedBase()
       ).solve(pool: pool)
       result.base = .table(base.with(scales: outcome.scales))
+    case .planes(let base):
+      let (planes, found) = refit(
+        base, mask: weight.mask, target: target, gram: gram.values, pool: pool)
+      outcome = found
+      result.base = .planes(planes)
     default: return (weight, report)
     }
     report.after = max(0, before + outcome.change * gram.mean)

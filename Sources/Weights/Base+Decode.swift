@@ -35,6 +35,7 @@ extension Base {
     case .table(let table): table.rows
     case .blocks(let blocks): blocks.rows
     case .mixed(let mixed): mixed.rows
+    case .planes(let planes): planes.rows
     }
   }
 
@@ -46,6 +47,7 @@ extension Base {
     case .table(let table): table.columns
     case .blocks(let blocks): blocks.columns
     case .mixed(let mixed): mixed.columns
+    case .planes(let planes): planes.columns
     }
   }
 
@@ -53,7 +55,7 @@ extension Base {
   public var isQuantized: Bool {
     switch self {
     case .dense: false
-    case .integer, .table, .blocks, .mixed: true
+    case .integer, .table, .blocks, .mixed, .planes: true
     case .sparse(let sparse): sparse.isQuantized
     }
   }
@@ -68,6 +70,7 @@ extension Base {
     case .table(let table): table.decode(rows: range, into: target)
     case .blocks(let blocks): blocks.decode(rows: range, into: target)
     case .mixed(let mixed): mixed.decode(rows: range, into: target)
+    case .planes(let planes): planes.decode(rows: range, into: target)
     }
   }
 
@@ -89,6 +92,7 @@ extension Base {
     case .table(let table): table.payloads
     case .blocks(let blocks): [blocks.blocks]
     case .mixed(let mixed): mixed.payloads
+    case .planes(let planes): planes.payloads
     }
   }
 

@@ -17,6 +17,7 @@ extension Base {
     case .table(let table): try table.validate(part: part, rows: rows, columns: columns)
     case .blocks(let blocks): try blocks.validate(part: part, rows: rows, columns: columns)
     case .mixed(let mixed): try mixed.validate(part: part, rows: rows, columns: columns)
+    case .planes(let planes): try planes.validate(part: part, rows: rows, columns: columns)
     }
   }
 }

@@ -54,6 +54,8 @@ public enum Base: Sendable {
   case blocks(BlockBase)
   /// Groups of inputs in several integer and table formats.
   case mixed(MixedBase)
+  /// Sums of ±1 planes.
+  case planes(PlaneBase)
 }
 
 /// Plain values, `rows × columns`, in a floating-point type.
@@ -76,9 +78,9 @@ public struct IntegerBase: Sendable {
   public let grid: IntegerGrid
   public let rows: Int
   public let columns: Int
-  public let codes: Tensor
+  public var codes: Tensor
   public var scales: Tensor
-  public let zeros: Tensor?
+  public var zeros: Tensor?
 
   public init(
     grid: IntegerGrid, rows: Int, columns: Int, codes: Tensor, scales: Tensor, zeros: Tensor?

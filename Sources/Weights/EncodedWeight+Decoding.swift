@@ -103,6 +103,7 @@ private struct PartReader {
     }
     if let blocks = take(path + "/blocks") { return try self.blocks(blocks) }
     if let members = take(path + "/members") { return .mixed(try mixed(path, members)) }
+    if let planes = take(path + "/planes") { return try self.planes(path, planes) }
     guard let codes = take(path + "/codes") else { return nil }
     if codes.attributes[Name.format] != nil { return try table(path, codes) }
     let scales = try need(path + "/scales").tensor
@@ -153,6 +154,25 @@ private struct PartReader {
     while let next = try base("\(path)/\(classes.count)") { classes.append(next) }
     return MixedBase(
       rows: rows, columns: columns, group: group, members: members.tensor, classes: classes)
+  }
+
+  /// A base of ±1 planes.
+  private mutating func planes(
+    _ path: String, _ codes: EncodedWeight.Part
+  ) throws(WeightsError) -> Base {
+    let scales = try need(path + "/scales").tensor
+    let packing = try string(codes.attributes, Name.packing, part: codes.path)
+    guard packing == EncodedWeight.packing else {
+      throw .attribute(
+        part: codes.path, name: Name.packing, expected: EncodedWeight.packing, found: packing)
+    }
+    let scheme = try PlaneScheme(
+      planes: int(codes.attributes, Name.planes, part: codes.path),
+      granularity: granularity(codes), scaleType: scales.dtype)
+    return .planes(
+      PlaneBase(
+        scheme: scheme, rows: codes.tensor.shape.rows, columns: try width(codes),
+        codes: codes.tensor, scales: scales))
   }
 
   /// A base of a table format.

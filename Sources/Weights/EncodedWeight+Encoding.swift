@@ -55,7 +55,7 @@ extension Base {
   fileprivate var layoutVersion: Int {
     switch self {
     case .dense, .integer: 1
-    case .table, .blocks, .sparse, .mixed: 2
+    case .table, .blocks, .sparse, .mixed, .planes: 2
     }
   }
 
@@ -99,6 +99,7 @@ extension Base {
     case .table(let table): table.encodedParts(path: path)
     case .blocks(let blocks): blocks.encodedParts(path: path)
     case .mixed(let mixed): mixed.encodedParts(path: path)
+    case .planes(let planes): planes.encodedParts(path: path)
     }
   }
 }

@@ -5,7 +5,8 @@ import Tensors
 /// Paths are below the weight's own group: `base/values` or `base/codes`, `base/scales` and
 /// `base/zeros` (table formats: `base/factors` instead), or `base/survivors` (with scales and zeros
 /// when they are codes) and one of `base/kept/bitmap`, `base/kept/patterns`, `base/kept/gaps` and
-/// `base/kept/counts`, or `base/members` with a base of its own in each `base/<n>/…`; `mask/bitmap`; `outliers/columns` and `outliers/values`; `low_rank/<n>/b/…`,
+/// `base/kept/counts`, or `base/members` with a base of its own in each `base/<n>/…`,
+/// or `base/planes` and `base/scales`; `mask/bitmap`; `outliers/columns` and `outliers/values`; `low_rank/<n>/b/…`,
 /// `low_rank/<n>/a/…` (as the base) and `low_rank/<n>/sigma`; `site/<n>/scale`,
 /// `site/<n>/permutation` or `site/<n>/hadamard`. What is not there does not exist; anything else
 /// is an error.
@@ -55,6 +56,7 @@ public struct EncodedWeight: Sendable {
     static let factor = "factor"
     static let power = "power"
     static let format = "format"
+    static let planes = "planes"
     static let exponent = "exponent"
     static let scaleFormat = "scale_format"
     static let scaleOffset = "scale_offset"

@@ -17,6 +17,10 @@ extension WeightsError: CustomStringConvertible {
       "one scale for a whole tensor needs the tensor's range before its rows can be encoded"
     case .mixedNeedsGroups:
       "bits by groups need groups of inputs, not a scale per channel or tensor"
+    case .planesOutOfRange(let planes):
+      "\(planes) planes of ±1: it must be from 1 to 4"
+    case .planesNeedGroups:
+      "planes of ±1 take a scale per group or channel, not one for the whole tensor"
     case .granularityNotForRows:
       "a range was given, but the scheme has a scale per channel or group; leave the range out"
     case .patternInvalid(let keep, let of, let columns):

@@ -20,6 +20,8 @@ public enum WeightsError: Error, Hashable, Sendable {
   case packingUnsupported(packing: String, format: String)
   case ruleUnsupported(rule: String, scales: String)
   case mixedNeedsGroups
+  case planesOutOfRange(Int)
+  case planesNeedGroups
 
   // Activations, keys and values.
   case activations(scheme: String, reason: String)

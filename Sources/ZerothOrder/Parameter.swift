@@ -102,7 +102,7 @@ extension CompressedWeight {
       if table.grid.scaleFormat.isContinuous { result.append(.scales) }
     case .dense?: result.append(.dense)
     // Survivors are packed, ggml's blocks hold integers under f16 numbers: no coordinates at hand.
-    case .sparse?, .blocks?, .mixed?, nil: break
+    case .sparse?, .blocks?, .mixed?, .planes?, nil: break
     }
     if let outliers, outliers.count > 0 { result.append(.outliers) }
     for (index, path) in lowRank.enumerated() {

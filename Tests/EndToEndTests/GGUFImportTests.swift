@@ -3,6 +3,8 @@ import Pith
 import TestSupport
 import Testing
 
+@testable import Interchange
+
 /// A GGUF file imported as an artefact keeps its own blocks.
 @Suite struct GGUFImportTests {
   /// A small Llama whose matrices are in every kind of block.

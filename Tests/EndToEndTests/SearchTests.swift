@@ -62,6 +62,45 @@ import Testing
     }
   }
 
+  /// "3 bits" as other programs count them: (1) no more codes than 3 bits everywhere and the same
+  /// scales, (2) a smaller divergence; (3) what no search would give is measured beside it, and is
+  /// worse.
+  @Test func codesAloneBeatTheSameBitsEverywhere() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let uniform = try Self.result(Self.uniform(3, group: 64, in: folder), in: folder)
+      let recipe = folder + "/auto.yaml"
+      let found = try Self.search(
+        recipe, ["--bits", "3", "--count", "codes", "--groups", "64"])
+      let codes = found["code_bits_per_weight"]?.double ?? 0
+      #expect(codes <= 3 && codes >= 2.985)
+      let searched = try Self.result(recipe, in: folder)
+      #expect(searched.bits <= uniform.bits + 1e-3)
+      #expect(searched.loss < uniform.loss, "\(searched.loss) and \(uniform.loss)")
+      let others = try #require(found["comparisons"]?.array)
+      #expect(others.count == 2)
+      for other in others {
+        #expect((other["bits_per_weight"]?.double ?? 99) <= searched.bits + 1e-9)
+        #expect((other["kl_mean"]?.double ?? 0) > (found["kl_mean"]?.double ?? .infinity))
+      }
+    }
+  }
+
+  @Test func formatsBesideIntegersAreChosenWhereTheyGain() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let plain = try Self.search(folder + "/plain.yaml", ["--bits", "2.2"])
+      let recipe = folder + "/formats.yaml"
+      let found = try Self.search(
+        recipe, ["--bits", "2.2", "--formats", "ternary/e4m3,power3/e4m3,bcq2"])
+      #expect((found["bits_per_weight"]?.double ?? 9) <= 2.2)
+      #expect(
+        (found["kl_mean"]?.double ?? .infinity) < (plain["kl_mean"]?.double ?? 0),
+        "\(found) \(plain)")
+      #expect(try Program.run(["recipe", "check", recipe]).status == 0)
+      let searched = try Self.result(recipe, in: folder)
+      #expect(abs(searched.bits - (found["bits_per_weight"]?.double ?? 0)) < 1e-9)
+    }
+  }
+
   @Test func sizesAndDivergencesAreKept() throws {
     try SharedFiles.withTemporaryFolder { folder in
       let bytes = 1_090_000
@@ -87,6 +126,11 @@ import Testing
         ([], "one of --bits"), (["--bits", "3", "--size", "1MiB"], "one of --bits"),
         (["--bits", "1"], "fewest bits"), (["--size", "1KiB"], "stay dense"),
         (["--max-kl", "1e-12"], "already"), (["--bits", "3", "--groups", "x"], "--groups"),
+        (["--bits", "3", "--count", "x"], "all or codes"),
+        (["--size", "1MiB", "--count", "codes"], "for --bits"),
+        (["--bits", "3", "--count", "codes", "--groups", "32,64"], "one group"),
+        (["--bits", "3", "--formats", "nf5"], "nf5"),
+        (["--bits", "3", "--formats", "nf4/x"], "scales"),
       ] {
         let run = try Program.run(
           ["search", "--model", Self.model, "--output", folder + "/a.yaml"] + options)

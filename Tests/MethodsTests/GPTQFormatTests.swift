@@ -24,6 +24,8 @@ struct GPTQFormatTests {
       try table(.ternary), try table(.power(bits: 4, exponent: 0.75)),
       .blocks(.q40), .blocks(.q41), .blocks(.q2K), .blocks(.q3K), .blocks(.q4K),
       .blocks(.q6K),
+      .planes(try PlaneScheme(planes: 2, granularity: .group(32))),
+      .planes(try PlaneScheme(planes: 3, granularity: .group(64))),
     ]
   }
 
@@ -34,6 +36,7 @@ struct GPTQFormatTests {
     case .table(let scheme): try RoundToNearest.quantize(weight, scheme: scheme)
     case .blocks(let blocks): try RoundToNearest.quantize(weight, blocks: blocks)
     case .mixed(let scheme): try RoundToNearest.quantize(weight, scheme: scheme)
+    case .planes(let scheme): try RoundToNearest.quantize(weight, scheme: scheme)
     }
   }
 

@@ -52,6 +52,9 @@ struct FormatTests {
     ("format: q4_0, refit: true", "scales of their own"),
     ("format: nf4, scales: ratio, refit: true", "one by one"),
     ("format: nf4, group: tensor, scales: ratio", "several scales"),
+    ("format: bcq3, scales: e8m0", "'f16', 'bf16' and 'f32'"),
+    ("format: bcq3, clip: none", "in its own way"),
+    ("format: bcq3, group: tensor", "'channel'"),
   ])
   func contradictionsAreErrorsAtTheStage(_ text: String, _ part: String) {
     #expect {

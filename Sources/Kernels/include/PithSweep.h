@@ -19,6 +19,9 @@ enum { PITH_SWEEP_LANES = 32 };
 /// The most columns that one call takes.
 enum { PITH_SWEEP_COLUMNS = 128 };
 
+/// Partial choices that the beam keeps of every row.
+enum { PITH_BEAM_WIDTH = 8 };
+
 /// Some columns of a tile of rows, and the grid of each.
 typedef struct {
   size_t count;   ///< columns, at most PITH_SWEEP_COLUMNS
@@ -59,6 +62,19 @@ PithSweepSums pith_sweep_integer(
 uint64_t pith_descend_integer(
     const PithColumns *columns, const float *gram, float *gradients, float *differences,
     int32_t passes);
+
+/// The codes of the columns chosen together, for the first `rows` rows: column by column the
+/// PITH_BEAM_WIDTH best partial choices, each followed by its nearest code and the next one.
+///
+/// With δ = targets - values(codes), `targets` being what the columns stand for now, the loss of a
+/// row is Σ_j (residuals[j] + Σ_{i ≤ j} δ_i · factor[i][j])², and where kept is 0 δ is 0.
+///
+/// - factor: count × count, factor[i · count + j] for i ≤ j; a positive diagonal.
+/// - residuals: count × stride.
+/// - gains: per row the loss of δ = 0 less that of the codes written, 0 where nothing is gained.
+void pith_beam_integer(
+    const PithColumns *columns, size_t rows, const float *factor, const float *residuals,
+    float *gains);
 
 #ifdef __cplusplus
 }

@@ -43,6 +43,7 @@ enum RoundingGrid: Sendable {
       granularity = scheme.grid.granularity
     case .format(.blocks(let format)): return format.subLength
     case .format(.mixed(let scheme)): return scheme.group
+    case .format(.planes(let scheme)): granularity = scheme.granularity
     }
     return if case .group(let size) = granularity { size } else { columns }
   }

@@ -10,6 +10,8 @@ public enum ResolvedFormat: Sendable, Hashable {
   case blocks(BlockFormat)
   /// Bits by the salience of groups.
   case mixed(MixedScheme)
+  /// Binary-coded weights.
+  case planes(PlaneScheme)
 
   /// Bytes of the base; exact.
   func storedBytes(rows: Int, columns: Int) -> Int {
@@ -18,6 +20,7 @@ public enum ResolvedFormat: Sendable, Hashable {
       scheme.grid.storedBytes(rows: rows, columns: columns)
     case .blocks(let format): format.storedBytes(rows: rows, columns: columns)
     case .mixed(let scheme): scheme.storedBytes(rows: rows, columns: columns)
+    case .planes(let scheme): scheme.storedBytes(rows: rows, columns: columns)
     }
   }
 
@@ -34,6 +37,8 @@ public enum ResolvedFormat: Sendable, Hashable {
     case .blocks(let format):
       try RoundToNearest.quantize(weight, blocks: format, pool: pool)
     case .mixed(let scheme):
+      try RoundToNearest.quantize(weight, scheme: scheme, pool: pool)
+    case .planes(let scheme):
       try RoundToNearest.quantize(weight, scheme: scheme, pool: pool)
     }
   }
@@ -53,6 +58,7 @@ extension ResolvedFormat: CustomStringConvertible {
     case .table(let scheme), .fittedPower(let scheme): scheme.grid.description
     case .blocks(let format): format.rawValue
     case .mixed(let scheme): scheme.description
+    case .planes(let scheme): scheme.description
     }
   }
 }

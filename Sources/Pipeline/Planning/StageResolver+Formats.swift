@@ -28,6 +28,11 @@ extension StageResolver {
   static func scheme(
     _ format: QuantizeOptions.Format, _ options: QuantizeOptions, granularity: Granularity
   ) throws(WeightsError) -> ResolvedFormat {
+    if let planes = format.planes {
+      return .planes(
+        try PlaneScheme(
+          planes: planes, granularity: granularity, scaleType: options.scales.dtype))
+    }
     let number: NumberFormat =
       switch format {
       case .mxfp4, .nvfp4: .minifloat(.e2m1)

@@ -11,13 +11,13 @@ import Weights
 /// Bits and groups of every tensor under a budget (docs/search.md): errors per candidate, a unit
 /// common to all layers, the exact allocation, an ordinary recipe.
 public struct BitSearch {
-  private let source: any TensorSource
+  let source: any TensorSource
   private let weights: any WeightProvider
   private let statistics: CalibrationStatistics?
-  private let options: SearchOptions
+  let options: SearchOptions
   private let pool: WorkerPool
-  private var units: [SearchUnit]
-  private let probe: DivergenceProbe
+  private(set) var units: [SearchUnit]
+  let probe: DivergenceProbe
   /// Bytes of the tensors that are not searched.
   private let otherBytes: Int
 
@@ -28,20 +28,33 @@ public struct BitSearch {
     public var bytes: Int
     public var storedBytes: Int
     public var bitsPerWeight: Double
+    /// The same of the codes alone.
+    public var codeBitsPerWeight: Double
     /// The sum that the allocation made small: an estimate of the divergence with `probe`.
     public var predictedLoss: Double
     /// Measured with all tensors compressed as the recipe says, but rounded to the nearest.
     public var divergence: Double
     public var divergenceTokens: Int
+    /// What no search at all would give at no more bytes, measured in the same way.
+    public var comparisons: [Comparison] = []
     /// Per tensor, in the model's order.
     public var tensors: [Tensor]
+
+    /// One way to spend the bytes without measuring layers.
+    public struct Comparison: Sendable, Hashable {
+      public var name: String
+      public var bitsPerWeight: Double
+      public var divergence: Double
+    }
 
     /// One tensor of the result.
     public struct Tensor: Sendable, Hashable {
       public var name: String
-      public var bits: Int
-      public var group: QuantizeOptions.Group
+      /// How it is rounded, as the recipe says it.
+      public var stage: QuantizeOptions
       public var bytes: Int
+      /// Of the codes alone.
+      public var codeBytes: Int
       public var error: Double
       public var loss: Double
     }
@@ -93,9 +106,17 @@ public struct BitSearch {
   public mutating func run(progress: (Int) -> Void = { _ in }) throws -> Result {
     try measure(progress: progress)
     if options.estimator == .probe { try calibrate(progress: progress) }
-    let weightCount = units.reduce(0) { $0 + $1.view.rows * $1.view.columns }
+    var found = try found()
+    found.comparisons = try comparisons(bytes: found.bytes)
+    return found
+  }
+
+  /// Weights of the searched tensors.
+  var weightCount: Int { units.reduce(0) { $0 + $1.view.rows * $1.view.columns } }
+
+  private func found() throws -> Result {
     switch options.target {
-    case .bitsPerWeight(let bits):
+    case .bitsPerWeight(let bits), .codeBitsPerWeight(let bits):
       return try result(budget: Int(bits * Double(weightCount) / 8))
     case .bytes(let bytes):
       guard bytes > otherBytes else {
@@ -134,7 +155,8 @@ public struct BitSearch {
     let aim = min(max(probeBits, options.bits.lowerBound), options.bits.upperBound)
     for index in units.indices {
       let unit = units[index]
-      let candidate = unit.candidates.filter { $0.bits == aim }.max { $0.error < $1.error }
+      let candidate = unit.candidates.filter { $0.stage.format == nil && $0.stage.bits == aim }
+        .max { $0.error < $1.error }
       guard let candidate, candidate.error > 0 else { continue }
       let weight = try unit.compressed(unit.original(source), candidate)
       let divergence = try probe.divergence(replacing: [unit.tensor.name: weight])
@@ -146,9 +168,8 @@ public struct BitSearch {
 
   private var probeBits: Int {
     switch options.target {
-    case .bitsPerWeight(let bits): Int(bits.rounded())
-    case .bytes(let bytes):
-      (bytes - otherBytes) * 8 / max(1, units.reduce(0) { $0 + $1.view.rows * $1.view.columns })
+    case .bitsPerWeight(let bits), .codeBitsPerWeight(let bits): Int(bits.rounded())
+    case .bytes(let bytes): (bytes - otherBytes) * 8 / max(1, weightCount)
     case .divergence: 3
     }
   }
@@ -191,52 +212,37 @@ public struct BitSearch {
       replaced[unit.tensor.name] = try unit.compressed(unit.original(source), candidate)
       tensors.append(
         .init(
-          name: unit.tensor.name, bits: candidate.bits, group: candidate.group,
-          bytes: candidate.bytes, error: candidate.error, loss: unit.choices[choice].loss))
+          name: unit.tensor.name, stage: candidate.stage, bytes: candidate.bytes,
+          codeBytes: candidate.codeBytes, error: candidate.error,
+          loss: unit.choices[choice].loss))
     }
-    let weightCount = units.reduce(0) { $0 + $1.view.rows * $1.view.columns }
-    let bits = Double(allocation.cost) * 8 / Double(max(1, weightCount))
+    let bytes = tensors.reduce(0) { $0 + $1.bytes }
+    let bits = Double(bytes) * 8 / Double(max(1, weightCount))
+    let codeBytes = tensors.reduce(0) { $0 + $1.codeBytes }
     return Result(
-      recipe: recipe(tensors, bits: bits), bytes: allocation.cost,
-      storedBytes: allocation.cost + otherBytes, bitsPerWeight: bits,
+      recipe: recipe(tensors, bits: bits), bytes: bytes,
+      storedBytes: bytes + otherBytes, bitsPerWeight: bits,
+      codeBitsPerWeight: Double(codeBytes) * 8 / Double(max(1, weightCount)),
       predictedLoss: allocation.loss, divergence: try probe.divergence(replacing: replaced),
       divergenceTokens: probe.tokens, tensors: tensors)
   }
 
   /// The commonest choice as the recipe's stage, the others as overrides, a choice each.
   private func recipe(_ tensors: [Result.Tensor], bits: Double) -> Recipe {
-    struct Key: Hashable {
-      let bits: Int
-      let group: QuantizeOptions.Group
-      /// Coarse groups first, so that the file's order does not depend on hashing.
-      var order: (Int, Int) {
-        switch group {
-        case .tensor: (bits, 0)
-        case .channel: (bits, 1)
-        case .inputs(let length): (bits, 2 + (1 << 32) / max(1, length))
-        }
-      }
-    }
-    let groups = Dictionary(grouping: tensors) { Key(bits: $0.bits, group: $0.group) }
-    let keys = groups.keys.sorted { $0.order < $1.order }
+    let groups = Dictionary(grouping: tensors, by: \.stage)
+    let keys = options.stages.filter { groups[$0] != nil }
     let common =
-      keys.max { (groups[$0]?.count ?? 0) < (groups[$1]?.count ?? 0) }
-      ?? Key(bits: options.bits.lowerBound, group: options.groups[0])
-    func stage(_ key: Key) -> Stage {
-      var stage = options.stage(bits: key.bits, group: key.group)
-      stage.method = options.method
-      return .quantize(stage)
-    }
+      keys.max { (groups[$0]?.count ?? 0) < (groups[$1]?.count ?? 0) } ?? options.stages[0]
     let overrides = keys.filter { $0 != common }.map { key in
       Override(
         targets: (groups[key] ?? []).compactMap { try? Selector(Self.glob(of: $0.name)) },
-        action: .stages([stage(key)]))
+        action: .stages([.quantize(options.final(key))]))
     }
     let rounded = (bits * 1000).rounded() / 1000
     return Recipe(
       name: options.name,
       description: "\(rounded) bits per weight over \(tensors.count) tensors, found by pith search",
-      targets: options.targets, ignore: options.ignore, stages: [stage(common)],
+      targets: options.targets, ignore: options.ignore, stages: [.quantize(options.final(common))],
       overrides: overrides)
   }
 

@@ -23,6 +23,12 @@ final class DivergenceProbe {
     hidden = try model.hiddenStates(of: batch)
   }
 
+  /// Where each weight lies in the model's blocks.
+  var places: [String: Int] {
+    let names = model.description.blocks.flatMap(\.linears).map(\.weight)
+    return Dictionary(zip(names, names.indices)) { first, _ in first }
+  }
+
   /// The tokens that are compared.
   var tokens: Int { targets.count { $0 >= 0 } }
 

@@ -9,12 +9,13 @@ import Weights
 
 /// One tensor of a search and the ways to compress it.
 struct SearchUnit: Sendable {
-  /// One way: bits and group as a recipe says them, the scheme as it fits the tensor.
+  /// One way: as a recipe says it, and as it fits the tensor.
   struct Candidate: Sendable {
-    let bits: Int
-    let group: QuantizeOptions.Group
-    let scheme: IntegerScheme
+    let stage: QuantizeOptions
+    let compression: TensorDecision.Compression
     let bytes: Int
+    /// Of the codes alone.
+    let codeBytes: Int
     /// tr(ΔHΔᵀ)/tr(WHWᵀ), or ‖Δ‖²/‖W‖² where there are no statistics of the input.
     var error = 0.0
   }
@@ -22,6 +23,10 @@ struct SearchUnit: Sendable {
   let tensor: TensorDescription
   let view: WeightView
   var candidates: [Candidate]
+  /// The candidate of each of the search's stages, several of which may come to the same.
+  private(set) var numbers: [Int] = []
+  /// Whether only codes count in a budget.
+  private let countsCodes: Bool
   /// What one unit of error costs in divergence.
   var factor = 1.0
 
@@ -33,20 +38,37 @@ struct SearchUnit: Sendable {
   ) throws(PipelineError) {
     self.tensor = tensor
     self.view = view
+    if case .codeBitsPerWeight = options.target { countsCodes = true } else { countsCodes = false }
     candidates = []
-    for bits in options.bits {
-      for group in options.groups {
-        let compression = try StageResolver.resolve(
-          [.quantize(options.stage(bits: bits, group: group))], view: view, tensor: tensor.name,
-          recipe)
-        guard case .quantize(let scheme)? = compression.stages.first,
-          !candidates.contains(where: { $0.scheme == scheme })
-        else { continue }
-        candidates.append(
-          Candidate(
-            bits: bits, group: group, scheme: scheme,
-            bytes: StageForecast.storedBytes(of: compression, sourceType: tensor.dtype)))
+    for stage in options.stages {
+      let compression = try StageResolver.resolve(
+        [.quantize(stage)], view: view, tensor: tensor.name, recipe)
+      if let same = candidates.firstIndex(where: { $0.compression.stages == compression.stages }) {
+        numbers.append(same)
+        continue
       }
+      numbers.append(candidates.count)
+      let bytes = StageForecast.storedBytes(of: compression, sourceType: tensor.dtype)
+      candidates.append(
+        Candidate(
+          stage: stage, compression: compression, bytes: bytes,
+          codeBytes: Self.codeBytes(compression, stored: bytes)))
+    }
+  }
+
+  /// What the codes take alone; of ggml's blocks, which have no scales beside them, all.
+  private static func codeBytes(
+    _ compression: TensorDecision.Compression, stored: Int
+  ) -> Int {
+    let view = compression.view
+    return switch compression.stages.first {
+    case .quantize(let scheme)?:
+      view.rows * PackedCodes.bytes(count: view.columns, bits: scheme.bits)
+    case .format(.table(let scheme))?, .format(.fittedPower(let scheme))?:
+      view.rows * scheme.grid.codeBytes(columns: view.columns)
+    case .format(.planes(let scheme))?:
+      view.rows * PackedCodes.bytes(count: view.columns, bits: scheme.planes)
+    default: stored
     }
   }
 
@@ -63,8 +85,10 @@ struct SearchUnit: Sendable {
   func compressed(
     _ original: Matrix<Float>, _ candidate: Candidate
   ) throws -> CompressedWeight {
-    try RoundToNearest.quantize(
-      .dense(original, view: view), scheme: candidate.scheme, pool: .serial)
+    var notes: [String] = []
+    return try StageRunner.run(
+      original, candidate.compression, sourceType: tensor.dtype, tensor: tensor.name,
+      pool: .serial, notes: &notes)
   }
 
   /// Measures every candidate's error.
@@ -89,6 +113,8 @@ struct SearchUnit: Sendable {
 
   /// What the allocation sees.
   var choices: [Choice] {
-    candidates.map { Choice(cost: $0.bytes, loss: max(0, factor * $0.error)) }
+    candidates.map {
+      Choice(cost: countsCodes ? $0.codeBytes : $0.bytes, loss: max(0, factor * $0.error))
+    }
   }
 }

@@ -81,6 +81,7 @@ extension StageRunner {
         .table(try PowerExponent.fitted(scheme, to: weight, pool: pool))
       case .blocks(let blocks): .blocks(blocks)
       case .mixed(let scheme): .mixed(scheme)
+      case .planes(let scheme): .planes(scheme)
       }
     let (result, report) = try GPTQ.quantize(
       weight, gram: gram, rows: statistics.rows, format: grid, options: options, pool: pool)

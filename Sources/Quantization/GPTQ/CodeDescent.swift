@@ -38,36 +38,48 @@ public enum CodeDescent {
     return descend(weight, target: target, gram: prepared, passes: passes, pool: pool)
   }
 
+  /// As above, everything checked; with `search`, blocks of codes are chosen together instead, and
+  /// grids move.
   static func descend(
-    _ weight: CompressedWeight, target: Matrix<Float>, gram: NormalizedGram, passes: Int,
-    pool: WorkerPool
+    _ weight: CompressedWeight, target: Matrix<Float>, gram: NormalizedGram, passes: Int = 4,
+    search: BeamPlan.Round? = nil, pool: WorkerPool
   ) -> (weight: CompressedWeight, report: Report) {
     guard case .integer(let base) = weight.base, base.rows > 0, gram.mean > 0 else {
       return (weight, Report(before: 0, after: 0, codesChanged: 0))
     }
+    let frozen = Set(weight.outliers?.columnNumbers ?? [])
     let rows = base.rows
     let tile = Sweep<Float>.tileRows(rows: rows) / 2
     let bytes = PackedCodes.bytes(count: base.columns, bits: base.grid.bits)
     let job = DescentJob(
-      base: base, mask: weight.mask, frozen: Set(weight.outliers?.columnNumbers ?? []),
-      target: target, gram: gram.values, passes: passes)
+      base: base, mask: weight.mask, frozen: frozen, target: target, gram: gram.values,
+      passes: passes,
+      beam: search.map { BeamPlan($0, base: base, frozen: frozen, gram: gram.values) })
+    let movesGrids = job.beam?.movesGrids ?? false
     var packed = base.codes.bytes.array(of: UInt8.self)
+    var (scales, zeros) = (job.scales, job.zeros)
     let tiles = packed.withUnsafeMutableBufferPointer { buffer -> [DescentTile.Outcome] in
-      // Tiles write to rows of their own.
-      nonisolated(unsafe) let start = buffer.baseAddress
-      let found = try? pool.map((rows + tile - 1) / tile) { index -> DescentTile.Outcome in
-        guard let start else { return DescentTile.Outcome() }
-        return DescentTile(job, rows: index * tile..<min((index + 1) * tile, rows)).run(
-          packed: start)
+      scales.withUnsafeMutableBufferPointer { scales in
+        zeros.withUnsafeMutableBufferPointer { zeros in
+          guard let start = buffer.baseAddress, let s = scales.baseAddress,
+            let z = zeros.baseAddress
+          else { return [] }
+          // Tiles write to rows of their own.
+          nonisolated(unsafe) let codes = start
+          nonisolated(unsafe) let grids = movesGrids ? GridRows(scales: s, zeros: z) : nil
+          let found = try? pool.map((rows + tile - 1) / tile) { index -> DescentTile.Outcome in
+            DescentTile(job, rows: index * tile..<min((index + 1) * tile, rows)).run(
+              packed: codes, grids: grids)
+          }
+          return found ?? []
+        }
       }
-      return found ?? []
     }
     var result = weight
-    result.base = .integer(
-      IntegerBase(
-        grid: base.grid, rows: rows, columns: base.columns,
-        codes: Tensor(dtype: .u8, shape: [rows, bytes], array: packed), scales: base.scales,
-        zeros: base.zeros))
+    var found = base
+    found.codes = Tensor(dtype: .u8, shape: [rows, bytes], array: packed)
+    if movesGrids { found.replaceGrids(scales: scales, zeros: zeros) }
+    result.base = .integer(found)
     var report = Report(before: 0, after: 0, codesChanged: 0)
     for outcome in tiles {
       report.before += outcome.before * gram.mean
@@ -98,7 +110,7 @@ struct NormalizedGram: Sendable {
     _ gram: Matrix<Double>, weight: CompressedWeight, target: Matrix<Float>, operation: String
   ) throws(QuantizationError) {
     switch weight.base {
-    case .integer, .table: break
+    case .integer, .table, .planes: break
     default: throw .notQuantized(operation: operation)
     }
     guard gram.rows == weight.columns, gram.columns == weight.columns,

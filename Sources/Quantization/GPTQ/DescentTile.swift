@@ -21,11 +21,14 @@ struct DescentJob: Sendable {
   /// Blocks of inputs and where the diagonal block of H of each begins in `blocks`.
   let ranges: [(range: Range<Int>, offset: Int)]
   let blocks: [Float]
+  /// Blocks whose codes are chosen together, in place of `ranges`; nil for single ones.
+  let beam: BeamPlan?
 
   init(
     base: IntegerBase, mask: Mask?, frozen: Set<Int>, target: Matrix<Float>, gram: Matrix<Float>,
-    passes: Int
+    passes: Int, beam: BeamPlan? = nil
   ) {
+    self.beam = beam
     self.base = base
     self.mask = mask
     self.frozen = frozen
@@ -41,7 +44,7 @@ struct DescentJob: Sendable {
     var ranges: [(range: Range<Int>, offset: Int)] = []
     var blocks: [Float] = []
     let length = ColumnRun<Float>.limit
-    for start in stride(from: 0, to: base.columns, by: length) {
+    for start in stride(from: 0, to: beam == nil ? base.columns : 0, by: length) {
       let range = start..<min(start + length, base.columns)
       ranges.append((range, blocks.count))
       for row in range {
@@ -54,6 +57,12 @@ struct DescentJob: Sendable {
   }
 }
 
+/// Where the tiles write their rows' scales and zero points, rows × groups.
+struct GridRows {
+  let scales: UnsafeMutablePointer<Float>
+  let zeros: UnsafeMutablePointer<UInt8>
+}
+
 /// The descent over one tile of rows; everything lies by columns, inputs × rows.
 final class DescentTile {
   struct Outcome: Sendable {
@@ -62,19 +71,19 @@ final class DescentTile {
     var changes = 0
   }
 
-  private let job: DescentJob
-  private let rows: Range<Int>
-  private let columns: Int
-  private let stride: Int
-  private var targets: [Float]
+  let job: DescentJob
+  let rows: Range<Int>
+  let columns: Int
+  let stride: Int
+  var targets: [Float]
   /// w − q.
-  private var differences: [Float]
+  var differences: [Float]
   /// D·H.
-  private var gradients: [Float]
-  private var codes: [UInt8]
-  private var scales: [Float]
-  private var zeros: [Float]
-  private var kept: [Float] = []
+  var gradients: [Float]
+  var codes: [UInt8]
+  var scales: [Float]
+  var zeros: [Float]
+  var kept: [Float] = []
 
   init(_ job: DescentJob, rows: Range<Int>) {
     self.job = job
@@ -122,11 +131,14 @@ final class DescentTile {
     }
   }
 
-  func run(packed: UnsafeMutablePointer<UInt8>) -> Outcome {
+  /// Packed codes go to `packed`; scales and zero points to `grids`, rows × groups: where the
+  /// weight's first row begins.
+  func run(packed: UnsafeMutablePointer<UInt8>, grids: GridRows?) -> Outcome {
     multiply(0..<columns, by: differences, adding: false)
     let before = rowErrors()
     var outcome = Outcome()
     for (range, offset) in job.ranges { outcome.changes += visit(range, offset) }
+    for block in job.beam?.blocks ?? [] { outcome.changes += search(block) }
     let after = rowErrors()
     let bits = job.base.grid.bits
     let bytes = PackedCodes.bytes(count: columns, bits: bits)
@@ -140,6 +152,12 @@ final class DescentTile {
           return
         }
         outcome.after += max(0, after[row])
+        let groups = columns / job.group
+        for group in 0..<(grids == nil ? 0 : groups) {
+          let place = (rows.lowerBound + row) * groups + group
+          grids?.scales[place] = scales[group * stride + row]
+          grids?.zeros[place] = UInt8(zeros[group * stride + row])
+        }
         pith_pack_codes(line, columns, Int32(bits), packed + (rows.lowerBound + row) * bytes)
       }
     }

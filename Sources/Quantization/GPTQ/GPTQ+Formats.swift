@@ -9,6 +9,8 @@ extension GPTQ {
     case blocks(BlockFormat)
     /// Bits by the salience of groups (SliM-LLM).
     case mixed(MixedScheme)
+    /// Binary-coded weights.
+    case planes(PlaneScheme)
   }
 
   /// A weight with what its base holds now in a table format or in ggml's blocks, its error least
@@ -58,6 +60,10 @@ extension GPTQ {
           salience: salience, mask: weight.mask, pool: pool)
         result.base = .mixed(base)
         grids = ColumnGrids(base)
+      case .planes(let scheme):
+        let base = try PlaneBase.fitted(target, scheme: scheme, mask: weight.mask, pool: pool)
+        result.base = .planes(base)
+        grids = ColumnGrids(base)
       }
     } catch { throw .weights(error) }
     guard prepared.isInformed, weight.rows > 0 else {
@@ -99,6 +105,11 @@ extension GPTQ {
         decoded: weight.decodedBase()
       ).solve(pool: pool)
       weight.base = .mixed(base.with(scales: outcome.scales))
+    case .planes(let base):
+      let (planes, found) = ScaleRefit.refit(
+        base, mask: weight.mask, target: target, gram: normalized, pool: pool)
+      outcome = found
+      weight.base = .planes(planes)
     default: return
     }
     report.refit = ScaleRefit.Report(

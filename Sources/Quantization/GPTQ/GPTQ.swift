@@ -83,8 +83,11 @@ public enum GPTQ {
     _ options: GPTQOptions, _ pool: WorkerPool, _ report: inout GPTQReport
   ) -> CompressedWeight {
     var result = weight
-    for _ in 0..<options.rounds {
-      let descent = CodeDescent.descend(result, target: target, gram: gram, passes: 4, pool: pool)
+    for round in 0..<options.rounds {
+      // Single codes first: cheap, and most of the way.
+      let search = round == 0 ? nil : BeamPlan.Round(number: round, movesGrids: options.refit)
+      let descent = CodeDescent.descend(
+        result, target: target, gram: gram, search: search, pool: pool)
       result = descent.weight
       report.descents.append(descent.report)
       var after = descent.report.after

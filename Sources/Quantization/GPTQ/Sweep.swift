@@ -205,6 +205,18 @@ extension IntegerBase {
     }
   }
 
+  /// Other scales and zero points, rows × groups, one a byte.
+  mutating func replaceGrids(scales: [Float], zeros: [UInt8]) {
+    self.scales = grid.tensor(ofScales: scales, shape: self.scales.shape)
+    guard let old = self.zeros else { return }
+    let count = self.scales.shape.rowElementCount
+    self.zeros = Tensor(
+      dtype: .u8, shape: old.shape,
+      array: (0..<self.scales.shape.rows).flatMap {
+        PackedCodes.pack(Array(zeros[$0 * count..<($0 + 1) * count]), bits: grid.bits)
+      })
+  }
+
   /// Every code, row by row.
   func unpackedCodes(row: Int) -> [UInt8] {
     let stride = PackedCodes.bytes(count: columns, bits: grid.bits)

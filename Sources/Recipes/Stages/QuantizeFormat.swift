@@ -22,6 +22,8 @@ extension QuantizeOptions {
     case mxfp8E5M2 = "mxfp8_e5m2"
     case mxint8
     case nvfp4
+    // Sums of ±1 planes.
+    case bcq1, bcq2, bcq3, bcq4
     // ggml's blocks.
     case q40 = "q4_0"
     case q41 = "q4_1"
@@ -85,6 +87,17 @@ extension QuantizeOptions.Format {
     }
   }
 
+  /// The ±1 planes of binary-coded weights; nil of other formats.
+  public var planes: Int? {
+    switch self {
+    case .bcq1: 1
+    case .bcq2: 2
+    case .bcq3: 3
+    case .bcq4: 4
+    default: nil
+    }
+  }
+
   /// The group where a recipe says none.
   public var group: QuantizeOptions.Group {
     switch self {
@@ -145,6 +158,12 @@ extension QuantizeOptions {
     if format.isGGML {
       if clip == .none { return "'\(name)' chooses its scales in its own way; leave 'clip' out" }
       if packing != nil { return "'\(name)' has its own packing; leave 'packing' out" }
+    }
+    if format.planes != nil {
+      if clip == .none { return "'\(name)' fits its scales in its own way; leave 'clip' out" }
+      if !scales.isPlain { return "'\(name)' takes scales 'f16', 'bf16' and 'f32'" }
+      if packing == .split || packing == .trits { return "'\(name)' has its own packing" }
+      if group == .tensor { return "'\(name)' takes groups of inputs, or 'channel'" }
     }
     if rule == .floor || rule == .roundUp, scales != .e8m0 {
       return "the rule '\(rule?.rawValue ?? "")' gives powers of two; it needs scales 'e8m0'"

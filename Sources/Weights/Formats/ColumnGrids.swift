@@ -11,6 +11,7 @@ public struct ColumnGrids: Sendable {
     case table(TableBase)
     case blocks(BlockBase)
     case mixed(MixedBase)
+    case planes(PlaneBase)
   }
 
   public let rows: Int
@@ -28,6 +29,9 @@ public struct ColumnGrids: Sendable {
   /// Of blocks: the smallest code, which is 0 here, and the largest.
   private let low: Float
   private let high: Float
+  /// Of planes, for each row's group: the levels in order, and by code.
+  private let fits: [PlaneFit]
+  private let levels: [Float]
 
   public init(_ base: TableBase) {
     rows = base.rows
@@ -42,6 +46,7 @@ public struct ColumnGrids: Sendable {
     offsets = []
     (low, high) = (0, 0)
     (tables, tops) = ([], [])
+    (fits, levels) = ([], [])
   }
 
   public init(_ base: BlockBase) {
@@ -66,6 +71,7 @@ public struct ColumnGrids: Sendable {
     self.offsets = offsets
     (low, high) = (Float(format.codes.lowerBound), Float(format.codes.upperBound))
     (tables, tops) = ([], [])
+    (fits, levels) = ([], [])
   }
 
   public init(_ base: MixedBase) {
@@ -88,12 +94,27 @@ public struct ColumnGrids: Sendable {
           for row in 0..<base.rows {
             offsets[row * total + index] = Float(own.point(row, place * base.group).zero)
           }
-        case .dense, .sparse, .blocks, .mixed: preconditionFailure("a class without codes")
+        case .dense, .sparse, .blocks, .mixed, .planes: preconditionFailure("a class without codes")
         }
       }
     }
     steps = base.scaleValues()
     (self.tables, self.tops, self.offsets) = (tables, tops, offsets)
+    (fits, levels) = ([], [])
+  }
+
+  public init(_ base: PlaneBase) {
+    rows = base.rows
+    columns = base.columns
+    groupLength = max(base.groupLength, 1)
+    kind = .planes(base)
+    table = nil
+    (low, high) = (0, 0)
+    (tables, tops, steps, offsets) = ([], [], [], [])
+    let (scales, planes) = (base.scales.floats(), base.scheme.planes)
+    let starts = stride(from: 0, to: scales.count, by: planes)
+    fits = starts.map { PlaneFit(scales: Array(scales[$0..<$0 + planes])) }
+    levels = starts.flatMap { PlaneBase.levels(scales[$0..<$0 + planes]) }
   }
 
   private func place(_ row: Int, _ column: Int) -> Int {
@@ -107,6 +128,7 @@ public struct ColumnGrids: Sendable {
   /// The code of the nearest value at a place.
   public func code(of value: Float, row: Int, column: Int) -> UInt8 {
     let place = place(row, column)
+    if !fits.isEmpty { return fits[place].code(of: value) }
     let step = steps[place]
     if let table = table(column) { return table.code(of: value / step) }
     if !tops.isEmpty {
@@ -122,6 +144,7 @@ public struct ColumnGrids: Sendable {
   /// The value of a code at a place.
   public func value(of code: UInt8, row: Int, column: Int) -> Float {
     let place = place(row, column)
+    if !fits.isEmpty { return levels[place * (levels.count / fits.count) + Int(code)] }
     if let table = table(column) { return table.value(of: code) * steps[place] }
     if !tops.isEmpty { return (Float(code) - offsets[place]) * steps[place] }
     return steps[place] * (Float(code) + low) - offsets[place]
@@ -133,6 +156,7 @@ public struct ColumnGrids: Sendable {
     switch kind {
     case .table(let base): return .table(base.with(codes: codes))
     case .mixed(let base): return .mixed(base.with(codes: codes))
+    case .planes(let base): return .planes(base.with(codes: codes))
     case .blocks(var base):
       let format = base.format
       var bytes: [UInt8] = []

@@ -10,7 +10,7 @@ extension MixedBase {
         switch base {
         case .integer(let integer): integer.scales.floats()
         case .table(let table): table.scaleValues()
-        case .dense, .sparse, .blocks, .mixed: []
+        case .dense, .sparse, .blocks, .mixed, .planes: []
         }
       for row in 0..<rows {
         for (place, index) in groups.enumerated() {
@@ -29,7 +29,7 @@ extension MixedBase {
         let grid = integer.grid
         return { grid.stored(scale: $0) }
       case .table(let table): return table.scaleRounding ?? { $0 }
-      case .dense, .sparse, .blocks, .mixed: return { $0 }
+      case .dense, .sparse, .blocks, .mixed, .planes: return { $0 }
       }
     }
     return { scale in roundings.reduce(scale) { $1($0) } }
@@ -46,7 +46,7 @@ extension MixedBase {
         integer.scales = integer.grid.tensor(ofScales: own, shape: integer.scales.shape)
         return .integer(integer)
       case .table(let table): return .table(table.with(scales: own))
-      case .dense, .sparse, .blocks, .mixed: return base
+      case .dense, .sparse, .blocks, .mixed, .planes: return base
       }
     }
   }
@@ -75,7 +75,7 @@ extension MixedBase {
             codes: Tensor(dtype: .u8, shape: integer.codes.shape, array: packed),
             scales: integer.scales, zeros: integer.zeros))
       case .table(let table): return .table(table.with(codes: own))
-      case .dense, .sparse, .blocks, .mixed: return base
+      case .dense, .sparse, .blocks, .mixed, .planes: return base
       }
     }
   }

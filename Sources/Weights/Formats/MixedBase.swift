@@ -82,7 +82,7 @@ public struct MixedBase: Sendable {
       switch base {
       case .integer, .table:
         try base.validate(part: path, rows: rows, columns: counts[number] * group)
-      case .dense, .sparse, .blocks, .mixed: throw .unexpectedPart(path)
+      case .dense, .sparse, .blocks, .mixed, .planes: throw .unexpectedPart(path)
       }
     }
   }
