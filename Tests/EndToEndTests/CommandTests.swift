@@ -35,7 +35,7 @@ import Testing
   }
 
   /// A saved reference stands in for the model: what does not depend on the tokens that were left
-  /// out is the same, the divergence is below.
+  /// out is the same to rounding, the divergence is below.
   @Test func compareTakesASavedReference() throws {
     try SharedFiles.withTemporaryFolder { folder in
       let text = SharedFiles.fixture("text/heldout_publicdomain.txt")
@@ -59,7 +59,10 @@ import Testing
       let (live, kept) = (try compare(Self.model), try compare(saved))
       for index in 0..<2 {
         let (row, other) = (live["models"]?[index], kept["models"]?[index])
-        #expect(row?["perplexity"] == other?["perplexity"])
+        // Other sums over the vocabulary, in f32: equal but for rounding.
+        let one = try #require(row?["perplexity"]?["value"]?.double)
+        let two = try #require(other?["perplexity"]?["value"]?.double)
+        #expect(abs(one / two - 1) < 1e-6)
         #expect(row?["divergence"]?["top1_agreement"] == other?["divergence"]?["top1_agreement"])
         let full = try #require(row?["divergence"]?["kl_mean"]?["value"]?.double)
         let bound = try #require(other?["divergence"]?["kl_mean"]?["value"]?.double)
