@@ -121,7 +121,8 @@ struct SearchCommand: ParsableCommand {
 
   private func searchOptions() throws -> SearchOptions {
     let targets: [SearchOptions.Target] = [
-      bits.map { count == "codes" ? .codeBitsPerWeight($0) : .bitsPerWeight($0) }, size.map { .bytes($0.bytes) },
+      bits.map { count == "codes" ? .codeBitsPerWeight($0) : .bitsPerWeight($0) },
+      size.map { .bytes($0.bytes) },
       maxKl.map { .divergence($0) },
     ].compactMap { $0 }
     guard targets.count == 1, let first = targets.first else {

@@ -52,6 +52,26 @@ extension Preset {
 
         """),
     Preset(
+      name: "w4-gptq", file: "recipes/w4-gptq.yaml",
+      text: """
+        version: 1
+        name: w4-gptq
+        description: 4 bits in groups of 128 by GPTQ, the loudest inputs first, scales fitted again
+        stages:
+          - quantize: {method: gptq, bits: 4, group: 128, symmetric: false, clip: mse, order: activation}
+
+        """),
+    Preset(
+      name: "w3-learned", file: "recipes/w3-learned.yaml",
+      text: """
+        version: 1
+        name: w3-learned
+        description: 3 bits in groups of 128, GPTQ's codes and scales moved in turn to where the layer's error is less
+        stages:
+          - quantize: {method: gptq, bits: 3, group: 128, symmetric: false, clip: mse, order: activation, rounding: learned}
+
+        """),
+    Preset(
       name: "w4-svd", file: "recipes/w4-rtn-svd.yaml",
       text: """
         version: 1

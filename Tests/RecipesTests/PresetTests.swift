@@ -41,7 +41,8 @@ struct PresetTests {
       #expect(
         error.description == """
           --preset: error: no preset is called 'w4-svdd'; did you mean 'w4-svd'? (presets: w8, w4, \
-          w4-g32, w3, w2, w4-svd, svd-w4, sparse50, sparse24, w4-sparse50, outliers-w4, w4-scaled)
+          w4-g32, w3, w2, w4-gptq, w3-learned, w4-svd, svd-w4, sparse50, sparse24, w4-sparse50, \
+          outliers-w4, w4-scaled)
           """)
     }
   }

@@ -100,7 +100,9 @@ struct PlaneBaseTests {
     let scheme = try PlaneScheme(planes: 2, granularity: .group(32))
     let mask = Mask(rows: 5, columns: 96) { ($0 + $1) % 2 == 0 }
     var loud = Self.matrix
-    for row in 0..<5 { for column in 0..<96 where !mask.isKept(row, column) { loud[row, column] = 50 } }
+    for row in 0..<5 {
+      for column in 0..<96 where !mask.isKept(row, column) { loud[row, column] = 50 }
+    }
     let one = try PlaneBase.fitted(Self.matrix, scheme: scheme, mask: mask)
     let other = try PlaneBase.fitted(loud, scheme: scheme, mask: mask)
     #expect(one.scales.floats() == other.scales.floats())

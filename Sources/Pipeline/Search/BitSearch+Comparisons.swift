@@ -3,7 +3,7 @@ import Weights
 
 extension BitSearch {
   /// What the same bytes give without a search: the same bits and groups everywhere, and a mix
-  /// ordered by depth, one bit more for the first or the last tensors as far as the bytes go.
+  /// ordered by depth, a bit or two more for the first or the last tensors as far as the bytes go.
   ///
   /// Of each kind the one that the estimate prefers is measured, of the mix both directions.
   func comparisons(bytes: Int) throws -> [Result.Comparison] {
@@ -18,14 +18,14 @@ extension BitSearch {
     let order = byDepth
     let mixes = [order, order.reversed()].compactMap { order in
       cheapest(
-        integers.compactMap { number in
-          let more = integers.first {
-            stages[$0].bits == stages[number].bits + 1 && stages[$0].group == stages[number].group
-          }
-          return more.flatMap { mix(number, $0, order, bytes: bytes) }
+        integers.flatMap { less in
+          integers.filter { more in
+            (1...2).contains(stages[more].bits - stages[less].bits)
+              && stages[more].group == stages[less].group
+          }.compactMap { mix(less, $0, order, bytes: bytes) }
         })
     }
-    let measured = try mixes.map { try comparison("one bit more by depth", $0) }
+    let measured = try mixes.map { try comparison("more bits by depth", $0) }
     if let best = measured.min(by: { $0.divergence < $1.divergence }) { found.append(best) }
     return found
   }
@@ -38,11 +38,12 @@ extension BitSearch {
   }
 
   /// The first units of an order with one candidate, as many as the bytes allow, the others with
-  /// another; nil where even the smaller one is too large.
+  /// another; nil where that comes to one of them everywhere, or is too large.
   private func mix(_ less: Int, _ more: Int, _ order: [Int], bytes: Int) -> [Int]? {
     var choices = units.map { $0.numbers[less] }
     var rest = bytes - self.bytes(choices)
     guard rest >= 0 else { return nil }
+    var raised = 0
     for index in order {
       let unit = units[index]
       let step =
@@ -50,8 +51,9 @@ extension BitSearch {
       guard step <= rest else { break }
       rest -= step
       choices[index] = unit.numbers[more]
+      raised += 1
     }
-    return choices
+    return raised > 0 && raised < units.count ? choices : nil
   }
 
   private func bytes(_ choices: [Int]) -> Int {

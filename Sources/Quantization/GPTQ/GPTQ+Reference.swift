@@ -32,6 +32,7 @@ extension GPTQ {
     var decoded = weight
     let fixed = try IntegerBase.roundToNearest(weight, scheme: scheme)
     var fitted = fixed
+    var usesOriginal = Array(repeating: false, count: weight.rows)
     let top = Double((1 << scheme.bits) - 1)
     for (position, column) in order.columns.enumerated() {
       if !order.isStatic, position % group == 0 {
@@ -42,9 +43,19 @@ extension GPTQ {
           }
         }
         fitted = try IntegerBase.roundToNearest(panel, scheme: scheme)
+        usesOriginal = (0..<weight.rows).map { row in
+          let places = Array(position..<position + group)
+          func loss(_ base: IntegerBase) -> Double {
+            groupLoss(
+              places.map { w[row, order.columns[$0]] },
+              points: places.map { base.point(row, order.columns[$0]) },
+              factor: places.map { i in places.map { factor[i, $0] } }, top: top)
+          }
+          return loss(fixed) < loss(fitted)
+        }
       }
       for row in 0..<weight.rows {
-        let point = fitted.point(row, column)
+        let point = (usesOriginal[row] ? fixed : fitted).point(row, column)
         let (scale, zero) = (Double(point.scale), Double(point.zero))
         let code = min(
           max((w[row, column] / scale).rounded(.toNearestOrEven) + zero, 0), top)
@@ -57,5 +68,21 @@ extension GPTQ {
       }
     }
     return (codes, decoded)
+  }
+
+  /// What one row loses in a group on given grids, rounded column by column.
+  private static func groupLoss(
+    _ values: [Double], points: [IntegerGridPoint], factor: [[Double]], top: Double
+  ) -> Double {
+    var w = values
+    var sum = 0.0
+    for index in w.indices {
+      let (scale, zero) = (Double(points[index].scale), Double(points[index].zero))
+      let code = min(max((w[index] / scale).rounded(.toNearestOrEven) + zero, 0), top)
+      let error = (w[index] - (code - zero) * scale) / factor[index][index]
+      sum += error * error
+      for next in index..<w.count { w[next] -= error * factor[index][next] }
+    }
+    return sum
   }
 }

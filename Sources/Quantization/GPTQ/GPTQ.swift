@@ -13,8 +13,8 @@ public enum GPTQ {
   ///
   /// (1) With a diagonal Gram matrix the codes are those of round-to-nearest; (2) scaling the Gram
   /// matrix changes nothing; (3) `block` changes nothing but the rounding of sums; (4) grids are
-  /// fitted on the updated weights at their group's start (static ones before the sweep), by the
-  /// scheme's clip search; (5) masked entries stay zero and their loss is made good as well;
+  /// fitted at their group's start, on the updated weights or on those as they were, whichever
+  /// loses less (static ones before the sweep), by the scheme's clip search; (5) masked entries stay zero and their loss is made good as well;
   /// (6) the same bits with any number of workers; (7) the result is finite.
   ///
   /// - Parameters:

@@ -8,28 +8,28 @@ import Weights
 /// Everything lies by columns (inputs × rows), the inputs in the factor's order, which is the
 /// sweep's backwards.
 final class TileSweep<S: SweepScalar> {
-  private let sweep: Sweep<S>
-  private let rows: Range<Int>
-  private let stride: Int
-  private let columns: Int
+  let sweep: Sweep<S>
+  let rows: Range<Int>
+  let stride: Int
+  let columns: Int
   /// The weights as they were.
-  private var targets: [S]
+  var targets: [S]
   /// What was taken from them: w − q.
   private var differences: [S]
   /// Codes by column, not by position; columns × stride.
   private var codes: [UInt8]
   /// groups × stride.
-  private var scales: [S]
-  private var zeros: [S]
+  var scales: [S]
+  var zeros: [S]
   /// 1 where an entry counts; empty without a mask.
-  private var kept: [S]
+  var kept: [S]
   /// What the columns that are done have left behind for the running span, columns × stride.
-  private var sums: [S]
-  private var span = 0..<0
+  var sums: [S]
+  var span = 0..<0
   /// The updated weights of a group whose grid is fitted.
-  private var panelValues: [S] = []
-  private var loss = 0.0
-  private var squaredError = 0.0
+  var panelValues: [S] = []
+  var loss = 0.0
+  var squaredError = 0.0
 
   init(_ sweep: Sweep<S>, rows: Range<Int>) {
     self.sweep = sweep
@@ -82,11 +82,8 @@ final class TileSweep<S: SweepScalar> {
       collect(span.range, from: span.range.upperBound..<columns, adding: false)
       for panel in span.panels {
         collect(panel.range, from: panel.range.upperBound..<span.range.upperBound, adding: true)
-        if sweep.fixed == nil { try fitGrids(panel.range) }
-        for run in panel.runs {
-          collect(run, from: run.upperBound..<panel.range.upperBound, adding: true)
-          round(run)
-        }
+        if sweep.fixed == nil { try fitGrids(panel) }
+        round(panel, losses: nil)
       }
     }
     let free = settleFree()
@@ -119,7 +116,7 @@ final class TileSweep<S: SweepScalar> {
   }
 
   /// panelValues ← L⁻ᵀ of a panel · its sums.
-  private func solve(_ panel: Range<Int>, _ from: [S]) {
+  func solve(_ panel: Range<Int>, _ from: [S]) {
     let place = (panel.lowerBound - span.lowerBound) * stride
     panelValues = Array(from[place..<place + panel.count * stride])
     guard panel.upperBound < columns, stride > 0 else { return }
@@ -158,32 +155,23 @@ final class TileSweep<S: SweepScalar> {
     }
   }
 
-  /// Fits the grids of a group that begins here, on its weights as the columns done have updated
-  /// them: w + L⁻ᵀ · sums.
-  private func fitGrids(_ panel: Range<Int>) throws(QuantizationError) {
-    let count = rows.count
-    solve(panel, sums)
-    var values = [Float](repeating: 0, count: count * panel.count)
-    for (offset, position) in panel.reversed().enumerated() {
-      for row in 0..<count {
-        var value =
-          targets[position * stride + row]
-          + panelValues[(position - panel.lowerBound) * stride + row]
-        if !kept.isEmpty { value *= kept[position * stride + row] }
-        values[row * panel.count + offset] = Float(value)
+  /// Rounds the columns of a panel, run after run.
+  func round(_ panel: SweepOrder.Panel, losses: UnsafeMutablePointer<Float>?) {
+    for run in panel.runs {
+      collect(run, from: run.upperBound..<panel.range.upperBound, adding: true)
+      guard let losses else {
+        round(run, rowLoss: nil)
+        continue
       }
-    }
-    let fitted = try sweep.grids(of: Matrix(rows: count, columns: panel.count, values: values))
-    let number = Int(sweep.gridIndex[panel.lowerBound])
-    let (found, points) = (fitted.scales.floats(), fitted.zeroPoints())
-    for row in 0..<count {
-      scales[number * stride + row] = S(found[row])
-      zeros[number * stride + row] = S(points[row])
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: max(stride, 1)) { own in
+        round(run, rowLoss: own.baseAddress)
+        for row in 0..<stride { losses[row] += own[row] }
+      }
     }
   }
 
   /// Rounds the columns of a run.
-  private func round(_ range: Range<Int>) {
+  private func round(_ range: Range<Int>, rowLoss: UnsafeMutablePointer<Float>?) {
     let (start, top) = (range.lowerBound * stride, (1 << sweep.scheme.bits) - 1)
     let stride = stride
     let place = (range.lowerBound - span.lowerBound) * stride
@@ -206,7 +194,7 @@ final class TileSweep<S: SweepScalar> {
                         codeIndex: codeIndex, gridIndex: gridIndex, codes: c, scales: s, zeros: z,
                         kept: kept.isEmpty ? nil : kept.baseAddress.map { $0 + start }),
                       factor: factor, sums: sums.baseAddress.map { $0 + place },
-                      differences: d + start, rowLoss: nil)
+                      differences: d + start, rowLoss: rowLoss)
                   }
                 }
               }

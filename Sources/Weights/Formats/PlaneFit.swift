@@ -122,7 +122,8 @@ extension PlaneBase {
     let groups = weight.columns / length
     let tile = 16
     let parts =
-      (try? pool.map((weight.rows + tile - 1) / tile) { index -> (codes: [UInt8], scales: [Float]) in
+      (try? pool.map((weight.rows + tile - 1) / tile) {
+        index -> (codes: [UInt8], scales: [Float]) in
         var (codes, scales): ([UInt8], [Float]) = ([], [])
         for row in index * tile..<min((index + 1) * tile, weight.rows) {
           var line: [UInt8] = []
