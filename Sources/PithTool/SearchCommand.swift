@@ -53,6 +53,17 @@ struct SearchCommand: ParsableCommand {
   @Option(help: "Inputs that share a scale, or 'channel'; choices with commas.")
   var groups = "32,64,128,channel"
 
+  @Option(
+    help: """
+      What may be pruned before rounding (SparseGPT), choices with commas: 0, a fraction, a pattern \
+      N:M.
+      """)
+  var sparsities = "0"
+
+  @Option(
+    help: "Ranks of a path that repairs what was lost (EoRA, int8), choices with commas; 0: none.")
+  var ranks = "0"
+
   @Option(help: "How the recipe rounds: rtn or gptq.")
   var method = "rtn"
 
@@ -126,6 +137,16 @@ struct SearchCommand: ParsableCommand {
       return .inputs(length)
     }
     guard !choices.isEmpty else { throw UsageError("--groups names no group") }
+    let sparsities = try sparsities.split(separator: ",").map(Self.sparsity)
+    let ranks = try ranks.split(separator: ",").map { word throws(UsageError) in
+      guard let rank = Int(word), (0...65536).contains(rank) else {
+        throw UsageError("--ranks takes whole numbers, such as 0,8,16")
+      }
+      return rank
+    }
+    guard !sparsities.isEmpty, !ranks.isEmpty else {
+      throw UsageError("--sparsities and --ranks name at least one choice each; 0 is none")
+    }
     guard let method = QuantizeOptions.Method(rawValue: method), method == .rtn || method == .gptq
     else { throw UsageError("--method takes rtn or gptq") }
     guard let estimator = SearchOptions.Estimator(rawValue: estimator) else {
@@ -134,11 +155,24 @@ struct SearchCommand: ParsableCommand {
     let name = URL(fileURLWithPath: output).deletingPathExtension().lastPathComponent
     do {
       return SearchOptions(
-        target: first, bits: minBits...maxBits, groups: choices, method: method,
-        estimator: estimator,
+        target: first, bits: minBits...maxBits, groups: choices, sparsities: sparsities,
+        ranks: ranks,
+        method: method, estimator: estimator,
         targets: target.isEmpty ? nil : try target.map { try Selector($0) },
         name: name.isEmpty ? "auto" : name)
     } catch { throw UsageError("--target: \(error)") }
+  }
+
+  /// One choice of `--sparsities`.
+  private static func sparsity(_ word: Substring) throws(UsageError) -> PruneOptions.Amount? {
+    let parts = word.split(separator: ":", omittingEmptySubsequences: false).map { Int($0) }
+    if parts.count == 2, let keep = parts[0], let of = parts[1], keep >= 1, keep < of, of <= 256 {
+      return .pattern(n: keep, m: of)
+    }
+    guard let share = Double(word), share >= 0, share < 1 else {
+      throw UsageError("--sparsities takes 0, fractions and patterns, such as 0,0.5,2:4")
+    }
+    return share == 0 ? nil : .sparsity(share)
   }
 
   private func evaluationData(_ model: OpenedModel) throws -> EvaluationData {
@@ -167,7 +201,11 @@ struct SearchCommand: ParsableCommand {
 
   private func report(_ result: BitSearch.Result) -> String {
     var lines: [String] = []
-    let counts = Dictionary(grouping: result.tensors) { "\($0.bits) bits, \($0.group.phrase)" }
+    let counts = Dictionary(grouping: result.tensors) { tensor in
+      "\(tensor.bits) bits, \(tensor.group.phrase)"
+        + (tensor.sparsity.map { ", \($0.phrase)" } ?? "")
+        + (tensor.rank > 0 ? ", rank \(tensor.rank)" : "")
+    }
     for (name, tensors) in counts.sorted(by: { $0.key < $1.key }) {
       lines.append("\(name): \(tensors.count) tensors")
     }
@@ -191,10 +229,21 @@ struct SearchCommand: ParsableCommand {
         result.tensors.map {
           [
             "name": .init($0.name), "bits": .init($0.bits), "group": .init($0.group.phrase),
+            "sparsity": .init($0.sparsity?.phrase ?? "none"), "rank": .init($0.rank),
             "bytes": .init($0.bytes), "relative_error": .init($0.error), "loss": .init($0.loss),
           ]
         }),
     ]
+  }
+}
+
+extension PruneOptions.Amount {
+  /// The amount in a report.
+  fileprivate var phrase: String {
+    switch self {
+    case .sparsity(let share): "\(Format.significant(share, 3)) pruned"
+    case .pattern(let n, let m): "\(n):\(m) kept"
+    }
   }
 }
 

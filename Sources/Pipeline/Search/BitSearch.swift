@@ -41,6 +41,10 @@ public struct BitSearch {
       public var name: String
       public var bits: Int
       public var group: QuantizeOptions.Group
+      /// How much is pruned; nil: nothing.
+      public var sparsity: PruneOptions.Amount?
+      /// The rank of the path that repairs; 0: none.
+      public var rank: Int
       public var bytes: Int
       public var error: Double
       public var loss: Double
@@ -62,6 +66,10 @@ public struct BitSearch {
     self.statistics = statistics
     self.options = options
     self.pool = pool
+    guard statistics != nil || !options.needsStatistics else {
+      throw PipelineError.search(
+        reason: "pruning and repairing paths are fitted to statistics of the inputs; give them")
+    }
     let template = Self.template(options)
     let plan = try Planner.plan(template, for: source, options: PlanOptions(workers: pool.workers))
     units = try plan.tensors.compactMap { planned in
@@ -78,9 +86,11 @@ public struct BitSearch {
   }
 
   private static func template(_ options: SearchOptions) -> Recipe {
-    Recipe(
+    let plain = SearchOptions.Way(
+      bits: options.bits.lowerBound, group: options.groups[0], sparsity: nil, rank: 0)
+    return Recipe(
       name: options.name, targets: options.targets, ignore: options.ignore,
-      stages: [.quantize(options.stage(bits: options.bits.lowerBound, group: options.groups[0]))])
+      stages: options.stages(plain))
   }
 
   /// The tensors that are searched.
@@ -115,13 +125,25 @@ public struct BitSearch {
       let (source, statistics) = (source, statistics)
       let measured = try pool.map(part.count) { index throws -> SearchUnit in
         var unit = part[index]
-        try unit.measure(
-          source, statistics: statistics?.input(of: Self.module(unit.tensor.name)))
+        try unit.measure(source, statistics: Self.input(of: unit, statistics))
         return unit
       }
       units.replaceSubrange(range, with: measured)
       progress(range.upperBound)
     }
+  }
+
+  private static func input(
+    of unit: SearchUnit, _ statistics: CalibrationStatistics?
+  ) -> InputStatistics? {
+    statistics?.input(of: module(unit.tensor.name))
+  }
+
+  private func compressed(
+    _ unit: SearchUnit, _ candidate: SearchUnit.Candidate
+  ) throws -> CompressedWeight {
+    try unit.compressed(
+      unit.original(source), candidate, statistics: Self.input(of: unit, statistics))
   }
 
   private static func module(_ tensor: String) -> String {
@@ -134,9 +156,11 @@ public struct BitSearch {
     let aim = min(max(probeBits, options.bits.lowerBound), options.bits.upperBound)
     for index in units.indices {
       let unit = units[index]
-      let candidate = unit.candidates.filter { $0.bits == aim }.max { $0.error < $1.error }
+      let candidate = unit.candidates.filter {
+        $0.way.bits == aim && $0.way.sparsity == nil && $0.way.rank == 0
+      }.max { $0.error < $1.error }
       guard let candidate, candidate.error > 0 else { continue }
-      let weight = try unit.compressed(unit.original(source), candidate)
+      let weight = try compressed(unit, candidate)
       let divergence = try probe.divergence(replacing: [unit.tensor.name: weight])
       // Below the noise of f32 a layer's share is nothing; the error still ranks its candidates.
       units[index].factor = max(divergence, 1e-9) / candidate.error
@@ -188,11 +212,12 @@ public struct BitSearch {
     var tensors: [Result.Tensor] = []
     for (unit, choice) in zip(units, allocation.choices) {
       let candidate = unit.candidates[choice]
-      replaced[unit.tensor.name] = try unit.compressed(unit.original(source), candidate)
+      replaced[unit.tensor.name] = try compressed(unit, candidate)
       tensors.append(
         .init(
-          name: unit.tensor.name, bits: candidate.bits, group: candidate.group,
-          bytes: candidate.bytes, error: candidate.error, loss: unit.choices[choice].loss))
+          name: unit.tensor.name, bits: candidate.way.bits, group: candidate.way.group,
+          sparsity: candidate.way.sparsity, rank: candidate.way.rank, bytes: candidate.bytes,
+          error: candidate.error, loss: unit.choices[choice].loss))
     }
     let weightCount = units.reduce(0) { $0 + $1.view.rows * $1.view.columns }
     let bits = Double(allocation.cost) * 8 / Double(max(1, weightCount))
@@ -205,39 +230,25 @@ public struct BitSearch {
 
   /// The commonest choice as the recipe's stage, the others as overrides, a choice each.
   private func recipe(_ tensors: [Result.Tensor], bits: Double) -> Recipe {
-    struct Key: Hashable {
-      let bits: Int
-      let group: QuantizeOptions.Group
-      /// Coarse groups first, so that the file's order does not depend on hashing.
-      var order: (Int, Int) {
-        switch group {
-        case .tensor: (bits, 0)
-        case .channel: (bits, 1)
-        case .inputs(let length): (bits, 2 + (1 << 32) / max(1, length))
-        }
-      }
+    typealias Way = SearchOptions.Way
+    let groups = Dictionary(grouping: tensors) {
+      Way(bits: $0.bits, group: $0.group, sparsity: $0.sparsity, rank: $0.rank)
     }
-    let groups = Dictionary(grouping: tensors) { Key(bits: $0.bits, group: $0.group) }
-    let keys = groups.keys.sorted { $0.order < $1.order }
+    let ways = groups.keys.sorted { $0.order < $1.order }
     let common =
-      keys.max { (groups[$0]?.count ?? 0) < (groups[$1]?.count ?? 0) }
-      ?? Key(bits: options.bits.lowerBound, group: options.groups[0])
-    func stage(_ key: Key) -> Stage {
-      var stage = options.stage(bits: key.bits, group: key.group)
-      stage.method = options.method
-      return .quantize(stage)
-    }
-    let overrides = keys.filter { $0 != common }.map { key in
+      ways.max { (groups[$0]?.count ?? 0) < (groups[$1]?.count ?? 0) }
+      ?? Way(bits: options.bits.lowerBound, group: options.groups[0], sparsity: nil, rank: 0)
+    let overrides = ways.filter { $0 != common }.map { way in
       Override(
-        targets: (groups[key] ?? []).compactMap { try? Selector(Self.glob(of: $0.name)) },
-        action: .stages([stage(key)]))
+        targets: (groups[way] ?? []).compactMap { try? Selector(Self.glob(of: $0.name)) },
+        action: .stages(options.stages(way, method: options.method)))
     }
     let rounded = (bits * 1000).rounded() / 1000
     return Recipe(
       name: options.name,
       description: "\(rounded) bits per weight over \(tensors.count) tensors, found by pith search",
-      targets: options.targets, ignore: options.ignore, stages: [stage(common)],
-      overrides: overrides)
+      targets: options.targets, ignore: options.ignore,
+      stages: options.stages(common, method: options.method), overrides: overrides)
   }
 
   /// A glob that matches only a name.

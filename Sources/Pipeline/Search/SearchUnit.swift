@@ -9,11 +9,10 @@ import Weights
 
 /// One tensor of a search and the ways to compress it.
 struct SearchUnit: Sendable {
-  /// One way: bits and group as a recipe says them, the scheme as it fits the tensor.
+  /// One way as a recipe says it, and its stages as they fit the tensor.
   struct Candidate: Sendable {
-    let bits: Int
-    let group: QuantizeOptions.Group
-    let scheme: IntegerScheme
+    let way: SearchOptions.Way
+    let compression: TensorDecision.Compression
     let bytes: Int
     /// tr(ΔHΔᵀ)/tr(WHWᵀ), or ‖Δ‖²/‖W‖² where there are no statistics of the input.
     var error = 0.0
@@ -34,19 +33,24 @@ struct SearchUnit: Sendable {
     self.tensor = tensor
     self.view = view
     candidates = []
-    for bits in options.bits {
-      for group in options.groups {
-        let compression = try StageResolver.resolve(
-          [.quantize(options.stage(bits: bits, group: group))], view: view, tensor: tensor.name,
-          recipe)
-        guard case .quantize(let scheme)? = compression.stages.first,
-          !candidates.contains(where: { $0.scheme == scheme })
-        else { continue }
-        candidates.append(
-          Candidate(
-            bits: bits, group: group, scheme: scheme,
-            bytes: StageForecast.storedBytes(of: compression, sourceType: tensor.dtype)))
+    for way in options.ways {
+      let compression: TensorDecision.Compression
+      do throws(PipelineError) {
+        compression = try StageResolver.resolve(
+          options.stages(way), view: view, tensor: tensor.name, recipe)
+      } catch {
+        // What does not fit this tensor (a pattern its width, a rank its sides) is no candidate for
+        // it, as long as others are.
+        guard way.sparsity != nil || way.rank > 0 else { throw error }
+        continue
       }
+      guard !candidates.contains(where: { $0.compression.stages == compression.stages }) else {
+        continue
+      }
+      candidates.append(
+        Candidate(
+          way: way, compression: compression,
+          bytes: StageForecast.storedBytes(of: compression, sourceType: tensor.dtype)))
     }
   }
 
@@ -61,10 +65,12 @@ struct SearchUnit: Sendable {
 
   /// The weight as a candidate has it.
   func compressed(
-    _ original: Matrix<Float>, _ candidate: Candidate
+    _ original: Matrix<Float>, _ candidate: Candidate, statistics: InputStatistics?
   ) throws -> CompressedWeight {
-    try RoundToNearest.quantize(
-      .dense(original, view: view), scheme: candidate.scheme, pool: .serial)
+    var notes: [String] = []
+    return try StageRunner.run(
+      original, candidate.compression, sourceType: tensor.dtype, tensor: tensor.name,
+      statistics: statistics, pool: .serial, notes: &notes)
   }
 
   /// Measures every candidate's error.
@@ -73,7 +79,9 @@ struct SearchUnit: Sendable {
     let gram = statistics?.gram
     let energy = try energy(of: original, gram)
     for index in candidates.indices {
-      let decoded = try compressed(original, candidates[index]).decoded()
+      let decoded = try compressed(
+        original, candidates[index], statistics: statistics
+      ).decoded()
       let difference = Matrix(
         rows: original.rows, columns: original.columns,
         values: zip(original.values, decoded.values).map { $0 - $1 })
