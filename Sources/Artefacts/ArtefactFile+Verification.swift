@@ -2,6 +2,7 @@ import Checkpoints
 import Digests
 import Synchronization
 import Tensors
+import Weights
 
 extension ArtefactFile {
   /// What a verification looked at.
@@ -12,6 +13,29 @@ extension ArtefactFile {
     public var bytes = 0
     /// Datasets without a hash to compare with.
     public var unhashed = 0
+    /// Weights with entries that are zero by a mask, in the file's order.
+    public var sparse: [SparseWeight] = []
+  }
+
+  /// A weight whose mask was counted, and held to what was asked of it.
+  public struct SparseWeight: Sendable, Hashable {
+    public let name: String
+    /// What every group, every row or the matrix was found to keep; nil where nothing was asked.
+    public let claim: SparsityClaim?
+    public let entries: Int
+    public let zeros: Int
+    /// Groups of an N:M pattern that were looked at; 0 without one.
+    public let groups: Int
+
+    init?(_ name: String, _ weight: CompressedWeight) {
+      let mask = weight.unpackedMask
+      guard let mask else { return nil }
+      self.name = name
+      entries = weight.rows * weight.columns
+      zeros = entries - mask.keptCount
+      claim = mask.claim
+      groups = if case .pattern(_, let of)? = mask.claim { entries / of } else { 0 }
+    }
   }
 
   /// Validates every weight's parts and hashes every dataset again.
@@ -26,6 +50,7 @@ extension ArtefactFile {
       sum.datasets += one.datasets
       sum.bytes += one.bytes
       sum.unhashed += one.unhashed
+      sum.sparse += one.sparse
     }
   }
 
@@ -45,8 +70,12 @@ extension ArtefactFile {
         throw ArtefactError.notFinite(path: path, dataset: dataset.path, index: found)
       }
     case .weight(let group):
-      // Reading the weight validates its parts.
-      _ = try content(of: name)
+      // Reading the weight validates its parts, and holds its mask to what was asked of it.
+      if case .weight(let weight) = try content(of: name).kind,
+        let sparse = SparseWeight(name, weight)
+      {
+        result.sparse = [sparse]
+      }
       datasets = try self.datasets(of: group)
       result.weights = 1
     }

@@ -2,44 +2,35 @@
 #include <string.h>
 
 #include "include/PithSparse.h"
-#include "sparse_choice.h"
 
 #pragma clang fp contract(off)
 
+namespace {
+
+void ExpandFours(
+    const uint8_t *packed, size_t groups, uint32_t bits, const uint16_t *table, uint8_t *bitmap) {
+  // Two groups a byte of the bitmap, by one table of both; eight groups are `bits` bytes.
+  uint8_t pairs[256];
+  const uint32_t mask = (1u << bits) - 1;
+  for (uint32_t number = 0; number < 1u << 2 * bits; ++number) {
+    const uint32_t low = number & mask, high = number >> bits;
+    pairs[number] = static_cast<uint8_t>((table[low] & 15) | table[high] << 4);
+  }
+  for (size_t g = 0; g < groups; g += 8, packed += bits) {
+    uint64_t word = 0;
+    const size_t left = groups - g < 8 ? groups - g : 8;
+    memcpy(&word, packed, (left * bits + 7) / 8);
+    for (size_t k = 0; k < left; k += 2) {
+      const uint64_t two = word >> k * bits & ((1u << 2 * bits) - 1);
+      // The last group of an odd number stands alone.
+      *bitmap++ = k + 1 < left ? pairs[two] : static_cast<uint8_t>(table[two & mask]);
+    }
+  }
+}
+
+}  // namespace
+
 extern "C" {
-
-double pith_sparse_sweep_reference(const PithSweepTile *tile, size_t first, size_t last) {
-  double loss = 0;
-  for (size_t r = 0; r < tile->rows; ++r) {
-    float *w = tile->values + r * tile->width;
-    uint8_t *kept = tile->kept + r * tile->width;
-    for (size_t i = first; i < last; ++i) {
-      if (tile->of > 0 && (i - first) % static_cast<size_t>(tile->of) == 0) {
-        pith::ChoosePattern(w, kept, tile->factor, tile->width, i, tile->keep, tile->of);
-      }
-      float q = kept[i] != 0 ? w[i] : 0;
-      if (tile->codes != nullptr) q = pith::RoundOnGrid(*tile, r, i, w[i], kept[i] != 0);
-      const float *factor = tile->factor + i * tile->width;
-      const float e = (w[i] - q) / factor[i];
-      tile->errors[r * tile->width + i] = e;
-      loss += static_cast<double>(e) * e;
-      for (size_t j = i + 1; j < tile->width; ++j) w[j] -= e * factor[j];
-      w[i] = q;
-    }
-  }
-  return loss;
-}
-
-void pith_choose_patterns(const PithSweepTile *tile, size_t first, size_t last) {
-  const size_t of = static_cast<size_t>(tile->of);
-  for (size_t r = 0; r < tile->rows; ++r) {
-    for (size_t i = first; i + of <= last; i += of) {
-      pith::ChoosePattern(
-          tile->values + r * tile->width, tile->kept + r * tile->width, tile->factor, tile->width,
-          i, tile->keep, tile->of);
-    }
-  }
-}
 
 size_t pith_count_bits(const uint8_t *bytes, size_t count) {
   size_t sum = 0;
@@ -51,6 +42,37 @@ size_t pith_count_bits(const uint8_t *bytes, size_t count) {
   }
   for (; i < count; ++i) sum += static_cast<size_t>(__builtin_popcount(bytes[i]));
   return sum;
+}
+
+void pith_multiply_survivors_reference(
+    const uint8_t *bitmap, const float *survivors, size_t columns, const float *x, size_t rows,
+    size_t x_stride, float *y, size_t y_stride) {
+  for (size_t r = 0; r < rows; ++r) {
+    double sum = 0;
+    size_t taken = 0;
+    for (size_t i = 0; i < columns; ++i) {
+      if ((bitmap[i / 8] >> i % 8 & 1) == 0) continue;
+      sum += static_cast<double>(survivors[taken++]) * static_cast<double>(x[r * x_stride + i]);
+    }
+    y[r * y_stride] = static_cast<float>(sum);
+  }
+}
+
+void pith_multiply_survivor_codes_reference(
+    const uint8_t *bitmap, const uint8_t *codes, size_t columns, size_t group,
+    const float *scales, const float *zeros, const float *x, size_t rows, size_t x_stride,
+    float *y, size_t y_stride) {
+  for (size_t r = 0; r < rows; ++r) {
+    double sum = 0;
+    size_t taken = 0;
+    for (size_t i = 0; i < columns; ++i) {
+      if ((bitmap[i / 8] >> i % 8 & 1) == 0) continue;
+      const float value =
+          (static_cast<float>(codes[taken++]) - zeros[i / group]) * scales[i / group];
+      sum += static_cast<double>(value) * static_cast<double>(x[r * x_stride + i]);
+    }
+    y[r * y_stride] = static_cast<float>(sum);
+  }
 }
 
 size_t pith_expand_floats_reference(
@@ -77,6 +99,14 @@ size_t pith_expand_codes_reference(
 void pith_expand_patterns(
     const uint8_t *packed, size_t groups, int32_t bits, int32_t of, const uint16_t *table,
     uint8_t *bitmap) {
+  if (of == 4) {
+    // Numbers that no pattern has: the table ends before 2^bits.
+    uint16_t whole[16] = {0};
+    const int32_t patterns = bits == 2 ? 4 : 6;
+    memcpy(whole, table, sizeof(uint16_t) * static_cast<size_t>(patterns));
+    ExpandFours(packed, groups, static_cast<uint32_t>(bits), whole, bitmap);
+    return;
+  }
   uint64_t numbers = 0, marks = 0;
   int held = 0, made = 0;
   for (size_t g = 0; g < groups; ++g) {

@@ -1,4 +1,4 @@
-// Pruned weights: the sweep inside one block of columns, and survivors spread over their rows.
+// Pruned weights: survivors spread over their rows.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "sparse.cc"
 #include "target.h"
@@ -7,7 +7,6 @@
 
 #include "include/PithSparse.h"
 #include "lanes-inl.h"
-#include "sparse_choice.h"
 
 #pragma clang fp contract(off)
 
@@ -15,17 +14,6 @@ HWY_BEFORE_NAMESPACE();
 namespace pith {
 namespace HWY_NAMESPACE {
 namespace {
-
-/// values[from..<width] -= e · factor[from..<width], from the vector that holds `from` on: the
-/// factor is zero before its diagonal, and the caller sets the diagonal's own entry afterwards.
-HWY_INLINE void TakeOff(float *values, const float *factor, size_t from, size_t width, float e) {
-  const TagF f;
-  const VecF share = hn::Set(f, e);
-  for (size_t i = from & ~(kBlock - 1); i < width; i += kLanes) {
-    const VecF step = hn::Mul(share, hn::LoadU(f, factor + i));
-    hn::StoreU(hn::Sub(hn::LoadU(f, values + i), step), f, values + i);
-  }
-}
 
 /// The sixteen bits of a row from column i on; `bytes` is the row's length.
 HWY_INLINE uint32_t Sixteen(const uint8_t *bitmap, size_t i, size_t bytes) {
@@ -72,35 +60,6 @@ HWY_INLINE void Spread(
 
 }  // namespace
 
-double SparseSweep(const PithSweepTile *tile, size_t first, size_t last) {
-  const size_t width = tile->width;
-  double loss = 0;
-  for (size_t r = 0; r < tile->rows; ++r) {
-    float *w = tile->values + r * width;
-    float *errors = tile->errors + r * width;
-    uint8_t *kept = tile->kept + r * width;
-    for (size_t i = first; i < last; ++i) {
-      if (tile->of > 0 && (i - first) % static_cast<size_t>(tile->of) == 0) {
-        ChoosePattern(w, kept, tile->factor, width, i, tile->keep, tile->of);
-      }
-      float q = 0;
-      if (tile->codes != nullptr) {
-        q = RoundOnGrid(*tile, r, i, w[i], kept[i] != 0);
-      } else if (kept[i] != 0) {
-        errors[i] = 0;
-        continue;
-      }
-      const float *factor = tile->factor + i * width;
-      const float e = (w[i] - q) / factor[i];
-      errors[i] = e;
-      loss += static_cast<double>(e) * e;
-      TakeOff(w, factor, i + 1, width, e);
-      w[i] = q;
-    }
-  }
-  return loss;
-}
-
 size_t ExpandFloats(
     const uint8_t *bitmap, const float *survivors, size_t columns, float *target) {
   const size_t bytes = (columns + 7) / 8;
@@ -137,6 +96,96 @@ size_t ExpandCodes(
   return static_cast<size_t>(from - codes);
 }
 
+namespace {
+
+/// Sums of kRows rows of inputs with one row of survivors; `next` spreads the sixteen columns from i
+/// on into a block.
+template <size_t kRows, class Next>
+HWY_INLINE void MultiplyRows(
+    size_t columns, const float *x, size_t x_stride, float *y, size_t y_stride, Next next) {
+  const TagF f;
+  VecF sums[kRows][kVectors];
+  for (size_t r = 0; r < kRows; ++r) {
+    for (size_t v = 0; v < kVectors; ++v) sums[r][v] = hn::Zero(f);
+  }
+  HWY_ALIGN float block[kBlock];
+  HWY_ALIGN float padded[kBlock];
+  for (size_t i = 0; i < columns; i += kBlock) {
+    next(i, block);
+    const bool is_whole = i + kBlock <= columns;
+    for (size_t r = 0; r < kRows; ++r) {
+      const float *from = x + r * x_stride + i;
+      if (!is_whole) {
+        memset(padded, 0, sizeof(padded));
+        memcpy(padded, from, (columns - i) * sizeof(float));
+        from = padded;
+      }
+      for (size_t v = 0; v < kVectors; ++v) {
+        const VecF value = hn::Load(f, block + v * kLanes);
+        sums[r][v] = hn::MulAdd(value, hn::LoadU(f, from + v * kLanes), sums[r][v]);
+      }
+    }
+  }
+  for (size_t r = 0; r < kRows; ++r) {
+    VecF sum = sums[r][0];
+    for (size_t v = 1; v < kVectors; ++v) sum = hn::Add(sum, sums[r][v]);
+    y[r * y_stride] = hn::GetLane(hn::SumOfLanes(f, sum));
+  }
+}
+
+/// All rows of inputs, as many at a time as there is room for in registers.
+template <class Start>
+HWY_INLINE void MultiplyAll(
+    size_t columns, const float *x, size_t rows, size_t x_stride, float *y, size_t y_stride,
+    Start start) {
+  size_t r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    MultiplyRows<4>(columns, x + r * x_stride, x_stride, y + r * y_stride, y_stride, start());
+  }
+  for (; r < rows; ++r) {
+    MultiplyRows<1>(columns, x + r * x_stride, x_stride, y + r * y_stride, y_stride, start());
+  }
+}
+
+}  // namespace
+
+void MultiplySurvivors(
+    const uint8_t *bitmap, const float *survivors, size_t columns, const float *x, size_t rows,
+    size_t x_stride, float *y, size_t y_stride) {
+  const size_t bytes = (columns + 7) / 8;
+  MultiplyAll(columns, x, rows, x_stride, y, y_stride, [=]() {
+    const float *from = survivors;
+    return [=](size_t i, float *block) mutable {
+      const uint32_t word = Sixteen(bitmap, i, bytes);
+      Spread(from, word, block);
+      from += __builtin_popcount(word);
+    };
+  });
+}
+
+void MultiplySurvivorCodes(
+    const uint8_t *bitmap, const uint8_t *codes, size_t columns, size_t group,
+    const float *scales, const float *zeros, const float *x, size_t rows, size_t x_stride,
+    float *y, size_t y_stride) {
+  const size_t bytes = (columns + 7) / 8;
+  MultiplyAll(columns, x, rows, x_stride, y, y_stride, [=]() {
+    const uint8_t *from = codes;
+    return [=](size_t i, float *block) mutable {
+      const uint32_t word = Sixteen(bitmap, i, bytes);
+      if (i / group == (i + kBlock - 1) / group) {
+        Spread(from, zeros[i / group], scales[i / group], word, block);
+        from += __builtin_popcount(word);
+        return;
+      }
+      for (size_t j = 0; j < kBlock; ++j) {
+        const bool kept = (word >> j & 1) != 0;
+        const size_t g = (i + j) / group;
+        block[j] = kept ? (static_cast<float>(*from++) - zeros[g]) * scales[g] : 0;
+      }
+    };
+  });
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace pith
 HWY_AFTER_NAMESPACE();
@@ -145,9 +194,6 @@ HWY_AFTER_NAMESPACE();
 namespace pith {
 extern "C" {
 
-double pith_sparse_sweep(const PithSweepTile *tile, size_t first, size_t last) {
-  return PITH_DISPATCH(SparseSweep)(tile, first, last);
-}
 size_t pith_expand_floats(
     const uint8_t *bitmap, const float *survivors, size_t columns, float *target) {
   return PITH_DISPATCH(ExpandFloats)(bitmap, survivors, columns, target);
@@ -156,6 +202,18 @@ size_t pith_expand_codes(
     const uint8_t *bitmap, const uint8_t *codes, size_t columns, size_t group,
     const float *scales, const float *zeros, float *target) {
   return PITH_DISPATCH(ExpandCodes)(bitmap, codes, columns, group, scales, zeros, target);
+}
+void pith_multiply_survivors(
+    const uint8_t *bitmap, const float *survivors, size_t columns, const float *x, size_t rows,
+    size_t x_stride, float *y, size_t y_stride) {
+  PITH_DISPATCH(MultiplySurvivors)(bitmap, survivors, columns, x, rows, x_stride, y, y_stride);
+}
+void pith_multiply_survivor_codes(
+    const uint8_t *bitmap, const uint8_t *codes, size_t columns, size_t group,
+    const float *scales, const float *zeros, const float *x, size_t rows, size_t x_stride,
+    float *y, size_t y_stride) {
+  PITH_DISPATCH(MultiplySurvivorCodes)(
+      bitmap, codes, columns, group, scales, zeros, x, rows, x_stride, y, y_stride);
 }
 }
 }  // namespace pith

@@ -69,6 +69,17 @@ struct SearchCommand: ParsableCommand {
       """)
   var formats: String?
 
+  @Option(
+    help: """
+      What may be pruned before rounding (SparseGPT), choices with commas: 0, a fraction, a pattern \
+      N:M.
+      """)
+  var sparsities = "0"
+
+  @Option(
+    help: "Ranks of a path that repairs what was lost (EoRA, int8), choices with commas; 0: none.")
+  var ranks = "0"
+
   @Option(help: "How the recipe rounds: rtn, gptq, or learned (gptq with learned rounding).")
   var method = "rtn"
 
@@ -154,6 +165,16 @@ struct SearchCommand: ParsableCommand {
     guard ["rtn", "gptq", "learned"].contains(method) else {
       throw UsageError("--method takes rtn, gptq or learned")
     }
+    let sparsities = try sparsities.split(separator: ",").map(Self.sparsity)
+    let ranks = try ranks.split(separator: ",").map { word throws(UsageError) in
+      guard let rank = Int(word), (0...65536).contains(rank) else {
+        throw UsageError("--ranks takes whole numbers, such as 0,8,16")
+      }
+      return rank
+    }
+    guard !sparsities.isEmpty, !ranks.isEmpty else {
+      throw UsageError("--sparsities and --ranks name at least one choice each; 0 is none")
+    }
     guard let estimator = SearchOptions.Estimator(rawValue: estimator) else {
       throw UsageError("--estimator takes probe or output")
     }
@@ -161,7 +182,7 @@ struct SearchCommand: ParsableCommand {
     do {
       return SearchOptions(
         target: first, bits: minBits...maxBits, groups: choices, formats: try formatChoices(),
-        method: method == "rtn" ? .rtn : .gptq,
+        sparsities: sparsities, ranks: ranks, method: method == "rtn" ? .rtn : .gptq,
         rounding: method == "learned" ? .learned : nil, estimator: estimator,
         targets: target.isEmpty ? nil : try target.map { try Selector($0) },
         name: name.isEmpty ? "auto" : name)
@@ -182,6 +203,18 @@ struct SearchCommand: ParsableCommand {
       }
       return .init(format, scales: scales)
     }
+  }
+
+  /// One choice of `--sparsities`.
+  private static func sparsity(_ word: Substring) throws(UsageError) -> PruneOptions.Amount? {
+    let parts = word.split(separator: ":", omittingEmptySubsequences: false).map { Int($0) }
+    if parts.count == 2, let keep = parts[0], let of = parts[1], keep >= 1, keep < of, of <= 256 {
+      return .pattern(n: keep, m: of)
+    }
+    guard let share = Double(word), share >= 0, share < 1 else {
+      throw UsageError("--sparsities takes 0, fractions and patterns, such as 0,0.5,2:4")
+    }
+    return share == 0 ? nil : .sparsity(share)
   }
 
   private func evaluationData(_ model: OpenedModel) throws -> EvaluationData {
@@ -210,7 +243,7 @@ struct SearchCommand: ParsableCommand {
 
   private func report(_ result: BitSearch.Result) -> String {
     var lines: [String] = []
-    let counts = Dictionary(grouping: result.tensors, by: \.stage.phrase)
+    let counts = Dictionary(grouping: result.tensors, by: \.way.phrase)
     for (name, tensors) in counts.sorted(by: { $0.key < $1.key }) {
       lines.append("\(name): \(tensors.count) tensors")
     }
@@ -247,7 +280,7 @@ struct SearchCommand: ParsableCommand {
       "tensors": .array(
         result.tensors.map {
           [
-            "name": .init($0.name), "choice": .init($0.stage.phrase),
+            "name": .init($0.name), "choice": .init($0.way.phrase),
             "bytes": .init($0.bytes), "relative_error": .init($0.error), "loss": .init($0.loss),
           ]
         }),

@@ -47,6 +47,28 @@ struct InputGram: Sendable {
     return result
   }
 
+  /// The mean diagonal of the normalized matrix: more than 1 with dead inputs, which count 1.
+  var normalizedMean: Double { 1 + Double(dead.count) / Double(matrix.rows) }
+
+  /// The Cholesky factor of the normalized matrix in reversed order: L·Lᵀ = J·H·J.
+  func reversedFactor<S: BLASScalar>(
+    damping: Double, pool: WorkerPool
+  ) throws(LinearAlgebraError) -> CholeskyResult<S> {
+    let count = matrix.rows
+    let scale = 1 / mean
+    var isDead = [Bool](repeating: false, count: count)
+    for index in dead { isDead[index] = true }
+    let (gram, flags) = (matrix, isDead)
+    return try Cholesky.factor(order: count, damping: damping, pool: pool) {
+      (row: Int, target: UnsafeMutablePointer<S>) -> Void in
+      gram.values.withUnsafeBufferPointer { source in
+        let end = (count - row) * count - 1
+        for column in 0...row { (target + column).initialize(to: S(source[end - column] * scale)) }
+      }
+      if flags[count - 1 - row] { target[row] = 1 }
+    }
+  }
+
   /// The normalized matrix with damping on its diagonal.
   func damped(_ damping: Double) -> Matrix<Double> {
     var result = normalized(as: Double.self)

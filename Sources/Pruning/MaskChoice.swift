@@ -132,6 +132,19 @@ extension CompressedWeight {
         }
       }
     }
+    return masked(by: bytes, dropped: count, amount: amount)
+  }
+
+  /// The weight with the mask whose bits are given, row by row.
+  func masked(by bits: [UInt8], amount: PruneAmount) -> CompressedWeight {
+    let kept = bits.reduce(0) { $0 + $1.nonzeroBitCount }
+    return masked(by: bits, dropped: rows * columns - kept, amount: amount)
+  }
+
+  private func masked(
+    by bytes: [UInt8], dropped count: Int, amount: PruneAmount
+  ) -> CompressedWeight {
+    let stride = (columns + 7) / 8
     var claim: SparsityClaim? = amount.claim
     // More may have been dropped before than is asked for now: then there is nothing to claim.
     if case .fraction(let fraction, let scope) = amount {

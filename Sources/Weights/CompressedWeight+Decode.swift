@@ -67,6 +67,12 @@ extension CompressedWeight {
     return entries == 0 ? 0 : Double(storedBytes) * 8 / Double(entries)
   }
 
+  /// The mask, of survivors alone too; nil where all entries count.
+  public var unpackedMask: Mask? {
+    if case .sparse(let sparse)? = base { return sparse.mask }
+    return mask
+  }
+
   /// The fraction of the base's entries that the mask drops; 0 without a mask.
   public var maskedFraction: Double {
     let entries = rows * columns

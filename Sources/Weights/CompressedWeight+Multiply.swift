@@ -24,7 +24,7 @@ extension CompressedWeight {
   /// overwritten.
   ///
   /// Tiles of outputs are decoded into scratch of at most 1 MiB a worker and multiplied there; a
-  /// few rows on an integer base take a fused kernel instead. The tiles' borders depend on the
+  /// few rows on an integer, table or sparse base take a fused kernel instead. The tiles' borders depend on the
   /// weight's shape only: any number of workers gives the same bits.
   public func multiply(
     _ x: UnsafePointer<Float>, rows count: Int, into y: UnsafeMutablePointer<Float>,
@@ -108,6 +108,10 @@ extension CompressedWeight {
         pith_multiply_table(
           $0, outputs.lowerBound, outputs.count, x, count, columns, y + outputs.lowerBound, rows)
       }
+      return
+    }
+    if case .sparse(let sparse) = base, mask == nil, count <= SparseBase.fusedRows {
+      sparse.multiply(x, rows: count, outputs: outputs, into: y, stride: rows)
       return
     }
     if mask == nil {

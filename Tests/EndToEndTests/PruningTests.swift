@@ -63,6 +63,46 @@ struct PruningTests {
     #expect(found[1] < found[0] && found[2] < found[1], "\(found)")
   }
 
+  @Test func verifyCountsEveryMask() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      for (stages, lines) in [
+        (
+          "  - prune: {method: magnitude, pattern: \"2:4\"}\n  - quantize: {method: rtn, bits: 4, group: 64}",
+          [
+            "model.layers.0.mlp.up_proj.weight: 6144 of 12288 entries zero (50.00 %), the pattern in each of 3072 groups",
+            "14 weights pruned to 2:4: ",
+          ]
+        ),
+        (
+          "  - prune: {method: magnitude, sparsity: 0.3, scope: row}",
+          [
+            "model.layers.0.mlp.up_proj.weight: 3648 of 12288 entries zero (29.69 %)",
+            "14 weights pruned to 0.3 of the row: ",
+          ]
+        ),
+        (
+          "  - prune: {method: magnitude, sparsity: 0.95}",
+          [
+            "model.layers.0.mlp.up_proj.weight: 11674 of 12288 entries zero (95.00 %)",
+            "14 weights pruned to 0.95 of the matrix: ",
+          ]
+        ),
+      ] {
+        let recipe = folder + "/r.yaml"
+        try "version: 1\nname: r\nstages:\n\(stages)\n".write(
+          toFile: recipe, atomically: true, encoding: .utf8)
+        let output = folder + "/out.h5"
+        let run = try Program.run([
+          "compress", recipe, "--model", Self.model, "--output", output, "--force",
+        ])
+        #expect(run.status == 0, "\(run.error)")
+        let verify = try Program.run(["verify", output, "--sparsity"])
+        #expect(verify.status == 0, "\(verify.error)")
+        for line in lines { #expect(verify.output.contains(line), "\(verify.output)") }
+      }
+    }
+  }
+
   @Test func measuredSharesBeatEqualOnes() throws {
     let found = try perplexities([
       "  - prune: {method: sparsegpt, sparsity: 0.65}",

@@ -52,7 +52,7 @@ struct SparseGPTTests {
     let expected = try reference(weight, gram, sparsity: 0.6, block: block)
     let found = try SparseGPT.prune(
       .dense(weight), gram: gram, amount: .fraction(0.6, of: .matrix),
-      options: SparseGPTOptions(block: block)
+      options: SparseGPTOptions(block: block, steps: 0)
     ).weight
     let values = found.decodedBase()
     for index in values.values.indices {
@@ -73,6 +73,29 @@ struct SparseGPTTests {
       let found = try WeightedError.of(difference, gram: gram)
       #expect(abs(found / report.weightedError - 1) < 1e-3)
       #expect(report.dampedError > report.weightedError)
+    }
+  }
+
+  @Test("steps after the sweep lower the error of every row, to the best of the mask")
+  func settling() throws {
+    let weight = PruningSample.weight()
+    let gram = try PruningSample.gram()
+    for amount in [PruningSample.half, try PruningSample.pattern(2, 4)] {
+      func run(_ steps: Int) throws -> (CompressedWeight, Double) {
+        let (weight, report) = try SparseGPT.prune(
+          .dense(weight), gram: gram, amount: amount, options: SparseGPTOptions(steps: steps))
+        return (weight, report.dampedError)
+      }
+      let found = try [0, 1, 4, 40].map { try run($0) }
+      for (left, right) in zip(found, found.dropFirst()) {
+        #expect(
+          left.0.mask?.bits.bytes.array(of: UInt8.self)
+            == right.0.mask?.bits.bytes.array(of: UInt8.self))
+        #expect(right.1 < left.1)
+      }
+      #expect(found[1].1 < 0.9 * found[0].1)
+      let (_, best) = try SurvivorRefit.refit(found[0].0, target: weight, gram: gram)
+      #expect(found[3].1 < 1.0005 * best.after && found[1].1 > 1.01 * best.after)
     }
   }
 

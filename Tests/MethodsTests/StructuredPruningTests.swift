@@ -48,6 +48,44 @@ struct StructuredPruningTests {
     }
   }
 
+  @Test("units chosen by what is lost after the correction lose less than by importance")
+  func choiceAfterCorrection() throws {
+    let weight = PruningSample.weight(24, 96)
+    let gram = try PruningSample.gram(96)
+    for unit in [1, 4] {
+      let count = 72 / unit
+      func loss(_ kept: [Int]) throws -> Double {
+        #expect(kept.count == 72 && kept == kept.sorted())
+        let values = try StructuredPruning.corrected(weight, gram: gram, keeping: kept)
+        var whole = Matrix<Float>(rows: 24, columns: 96, repeating: 0)
+        for row in 0..<24 {
+          for (index, column) in kept.enumerated() { whole[row, column] = values[row, index] }
+        }
+        return try WeightedError.relative(whole, to: weight, gram: gram)
+      }
+      let loud = StructuredPruning.kept(
+        importance: try StructuredPruning.importance(
+          weight, squares: PruningSample.squares(gram)), unit: unit, count: count)
+      let chosen = try StructuredPruning.keptAfterCorrection(
+        weight, gram: gram, unit: unit, count: count)
+      let losses = try [loud, chosen].map(loss)
+      #expect(losses[1] < 0.97 * losses[0], "\(losses)")
+    }
+    // A diagonal: by importance; inputs that were never active leave first.
+    var diagonal = Matrix<Double>(rows: 96, columns: 96, repeating: 0)
+    for index in 0..<96 { diagonal[index, index] = Double(1 + index % 7) }
+    diagonal[3, 3] = 0
+    let squares = PruningSample.squares(diagonal)
+    let mean = squares.reduce(0, +) / 96
+    var damped = squares.map { $0 + 0.01 * mean * 97 / 96 }
+    damped[3] = 0
+    #expect(
+      try StructuredPruning.keptAfterCorrection(weight, gram: diagonal, unit: 1, count: 50)
+        == StructuredPruning.kept(
+          importance: try StructuredPruning.importance(weight, squares: damped), unit: 1,
+          count: 50))
+  }
+
   @Test(
     "a diagonal Gram matrix changes nothing, all kept changes nothing, other widths are refused")
   func invariants() throws {

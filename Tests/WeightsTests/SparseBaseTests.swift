@@ -78,7 +78,7 @@ struct SparseBaseTests {
     }
   }
 
-  @Test("products are those of the decoded weight", arguments: [1, 3, 40])
+  @Test("products are those of the decoded weight", arguments: [1, 3, 4, 5, 40])
   func products(count: Int) throws {
     let inputs = Sample.matrix(count, Self.columns, seed: 4)
     for base in try Self.bases() {

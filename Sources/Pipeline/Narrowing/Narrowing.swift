@@ -120,9 +120,15 @@ struct Narrowing {
     let statistics = try calibration.checkedInput(of: linear.weight, view: linear.view)
     let weight = try values(linear)
     do {
-      let kept = StructuredPruning.kept(
-        importance: try StructuredPruning.importance(weight, squares: statistics.squareSums),
-        unit: unit, count: count)
+      let kept: [Int]
+      if options.correct, let gram = statistics.gram {
+        kept = try StructuredPruning.keptAfterCorrection(
+          weight, gram: gram, unit: unit, count: count, damping: options.damping)
+      } else {
+        kept = StructuredPruning.kept(
+          importance: try StructuredPruning.importance(weight, squares: statistics.squareSums),
+          unit: unit, count: count)
+      }
       keptInputs[statistics.site] = kept
       let source = source
       changes[linear.weight] = .made(columns: kept.count) {

@@ -71,6 +71,10 @@ enum StageForecast {
       if stage.isCalibrated {
         let width = compression.view.columns
         peak = max(peak, tensor.byteCount + 7 * dense + 32 * width * width)
+        // Rows as lanes: targets, differences and errors; steps take three more of a tile's rows.
+        if case .prune(let choice) = stage, choice.method == .sparseGPT {
+          peak = max(peak, tensor.byteCount + 12 * dense + 32 * width * width)
+        }
       }
     }
     return peak

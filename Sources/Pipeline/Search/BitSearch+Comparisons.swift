@@ -7,7 +7,8 @@ extension BitSearch {
   ///
   /// Of each kind the one that the estimate prefers is measured, of the mix both directions.
   func comparisons(bytes: Int) throws -> [Result.Comparison] {
-    let stages = options.stages
+    let stages = options.roundings
+    guard units.allSatisfy({ $0.numbers.count == stages.count }) else { return [] }
     let integers = stages.indices.filter { stages[$0].format == nil }
     let uniform = integers.map { number in units.map { $0.numbers[number] } }
       .filter { self.bytes($0) <= bytes }
@@ -71,26 +72,12 @@ extension BitSearch {
   private func comparison(_ kind: String, _ choices: [Int]) throws -> Result.Comparison {
     var replaced: [String: CompressedWeight] = [:]
     for (unit, choice) in zip(units, choices) {
-      replaced[unit.tensor.name] = try unit.compressed(
-        unit.original(source), unit.candidates[choice])
+      replaced[unit.tensor.name] = try compressed(unit, unit.candidates[choice])
     }
-    let used = Set(zip(units, choices).map { $0.candidates[$1].stage }).map(\.phrase).sorted()
+    let used = Set(zip(units, choices).map { $0.candidates[$1].way }).map(\.phrase).sorted()
     return Result.Comparison(
       name: "\(kind) (\(used.joined(separator: " / ")))",
       bitsPerWeight: Double(bytes(choices)) * 8 / Double(max(1, weightCount)),
       divergence: try probe.divergence(replacing: replaced))
-  }
-}
-
-extension QuantizeOptions {
-  /// "3 bits, groups of 64", "nf4, groups of 64".
-  public var phrase: String {
-    let reach =
-      switch group {
-      case .tensor: "a scale a tensor"
-      case .channel: "a scale a channel"
-      case .inputs(let length): "groups of \(length)"
-      }
-    return (format.map { "\($0.rawValue), " } ?? "\(bits) bits, ") + reach
   }
 }

@@ -50,8 +50,8 @@ public struct BitSearch {
     /// One tensor of the result.
     public struct Tensor: Sendable, Hashable {
       public var name: String
-      /// How it is rounded, as the recipe says it.
-      public var stage: QuantizeOptions
+      /// How it is compressed, as the recipe says it.
+      public var way: SearchOptions.Way
       public var bytes: Int
       /// Of the codes alone.
       public var codeBytes: Int
@@ -75,6 +75,10 @@ public struct BitSearch {
     self.statistics = statistics
     self.options = options
     self.pool = pool
+    guard statistics != nil || !options.needsStatistics else {
+      throw PipelineError.search(
+        reason: "pruning and repairing paths are fitted to statistics of the inputs; give them")
+    }
     let template = Self.template(options)
     let plan = try Planner.plan(template, for: source, options: PlanOptions(workers: pool.workers))
     units = try plan.tensors.compactMap { planned in
@@ -91,9 +95,9 @@ public struct BitSearch {
   }
 
   private static func template(_ options: SearchOptions) -> Recipe {
-    Recipe(
+    return Recipe(
       name: options.name, targets: options.targets, ignore: options.ignore,
-      stages: [.quantize(options.stage(bits: options.bits.lowerBound, group: options.groups[0]))])
+      stages: [.quantize(options.roundings[0])])
   }
 
   /// The tensors that are searched.
@@ -136,13 +140,25 @@ public struct BitSearch {
       let (source, statistics) = (source, statistics)
       let measured = try pool.map(part.count) { index throws -> SearchUnit in
         var unit = part[index]
-        try unit.measure(
-          source, statistics: statistics?.input(of: Self.module(unit.tensor.name)))
+        try unit.measure(source, statistics: Self.input(of: unit, statistics))
         return unit
       }
       units.replaceSubrange(range, with: measured)
       progress(range.upperBound)
     }
+  }
+
+  private static func input(
+    of unit: SearchUnit, _ statistics: CalibrationStatistics?
+  ) -> InputStatistics? {
+    statistics?.input(of: module(unit.tensor.name))
+  }
+
+  func compressed(
+    _ unit: SearchUnit, _ candidate: SearchUnit.Candidate
+  ) throws -> CompressedWeight {
+    try unit.compressed(
+      unit.original(source), candidate, statistics: Self.input(of: unit, statistics))
   }
 
   private static func module(_ tensor: String) -> String {
@@ -155,10 +171,11 @@ public struct BitSearch {
     let aim = min(max(probeBits, options.bits.lowerBound), options.bits.upperBound)
     for index in units.indices {
       let unit = units[index]
-      let candidate = unit.candidates.filter { $0.stage.format == nil && $0.stage.bits == aim }
-        .max { $0.error < $1.error }
+      let candidate = unit.candidates.filter {
+        $0.way.isPlain && $0.way.stage.format == nil && $0.way.stage.bits == aim
+      }.max { $0.error < $1.error }
       guard let candidate, candidate.error > 0 else { continue }
-      let weight = try unit.compressed(unit.original(source), candidate)
+      let weight = try compressed(unit, candidate)
       let divergence = try probe.divergence(replacing: [unit.tensor.name: weight])
       // Below the noise of f32 a layer's share is nothing; the error still ranks its candidates.
       units[index].factor = max(divergence, 1e-9) / candidate.error
@@ -209,10 +226,10 @@ public struct BitSearch {
     var tensors: [Result.Tensor] = []
     for (unit, choice) in zip(units, allocation.choices) {
       let candidate = unit.candidates[choice]
-      replaced[unit.tensor.name] = try unit.compressed(unit.original(source), candidate)
+      replaced[unit.tensor.name] = try compressed(unit, candidate)
       tensors.append(
         .init(
-          name: unit.tensor.name, stage: candidate.stage, bytes: candidate.bytes,
+          name: unit.tensor.name, way: candidate.way, bytes: candidate.bytes,
           codeBytes: candidate.codeBytes, error: candidate.error,
           loss: unit.choices[choice].loss))
     }
@@ -229,20 +246,20 @@ public struct BitSearch {
 
   /// The commonest choice as the recipe's stage, the others as overrides, a choice each.
   private func recipe(_ tensors: [Result.Tensor], bits: Double) -> Recipe {
-    let groups = Dictionary(grouping: tensors, by: \.stage)
-    let keys = options.stages.filter { groups[$0] != nil }
+    let groups = Dictionary(grouping: tensors, by: \.way)
+    let ways = options.ways.filter { groups[$0] != nil }
     let common =
-      keys.max { (groups[$0]?.count ?? 0) < (groups[$1]?.count ?? 0) } ?? options.stages[0]
-    let overrides = keys.filter { $0 != common }.map { key in
+      ways.max { (groups[$0]?.count ?? 0) < (groups[$1]?.count ?? 0) } ?? options.ways[0]
+    let overrides = ways.filter { $0 != common }.map { way in
       Override(
-        targets: (groups[key] ?? []).compactMap { try? Selector(Self.glob(of: $0.name)) },
-        action: .stages([.quantize(options.final(key))]))
+        targets: (groups[way] ?? []).compactMap { try? Selector(Self.glob(of: $0.name)) },
+        action: .stages(options.final(way)))
     }
     let rounded = (bits * 1000).rounded() / 1000
     return Recipe(
       name: options.name,
       description: "\(rounded) bits per weight over \(tensors.count) tensors, found by pith search",
-      targets: options.targets, ignore: options.ignore, stages: [.quantize(options.final(common))],
+      targets: options.targets, ignore: options.ignore, stages: options.final(common),
       overrides: overrides)
   }
 

@@ -9,9 +9,9 @@ import Weights
 
 /// One tensor of a search and the ways to compress it.
 struct SearchUnit: Sendable {
-  /// One way: as a recipe says it, and as it fits the tensor.
+  /// One way as a recipe says it, and its stages as they fit the tensor.
   struct Candidate: Sendable {
-    let stage: QuantizeOptions
+    let way: SearchOptions.Way
     let compression: TensorDecision.Compression
     let bytes: Int
     /// Of the codes alone.
@@ -23,7 +23,8 @@ struct SearchUnit: Sendable {
   let tensor: TensorDescription
   let view: WeightView
   var candidates: [Candidate]
-  /// The candidate of each of the search's stages, several of which may come to the same.
+  /// The candidate of each rounding alone, several of which may come to the same; empty where
+  /// the search has no way that only rounds.
   private(set) var numbers: [Int] = []
   /// Whether only codes count in a budget.
   private let countsCodes: Bool
@@ -40,27 +41,39 @@ struct SearchUnit: Sendable {
     self.view = view
     if case .codeBitsPerWeight = options.target { countsCodes = true } else { countsCodes = false }
     candidates = []
-    for stage in options.stages {
-      let compression = try StageResolver.resolve(
-        [.quantize(stage)], view: view, tensor: tensor.name, recipe)
-      if let same = candidates.firstIndex(where: { $0.compression.stages == compression.stages }) {
-        numbers.append(same)
+    var found: [SearchOptions.Way: Int] = [:]
+    for way in options.ways {
+      let compression: TensorDecision.Compression
+      do throws(PipelineError) {
+        compression = try StageResolver.resolve(
+          options.stages(way), view: view, tensor: tensor.name, recipe)
+      } catch {
+        // What does not fit this tensor (a pattern its width, a rank its sides) is no candidate for
+        // it, as long as others are.
+        guard !way.isPlain else { throw error }
         continue
       }
-      numbers.append(candidates.count)
+      if let same = candidates.firstIndex(where: { $0.compression.stages == compression.stages }) {
+        found[way] = same
+        continue
+      }
+      found[way] = candidates.count
       let bytes = StageForecast.storedBytes(of: compression, sourceType: tensor.dtype)
       candidates.append(
         Candidate(
-          stage: stage, compression: compression, bytes: bytes,
+          way: way, compression: compression, bytes: bytes,
           codeBytes: Self.codeBytes(compression, stored: bytes)))
     }
+    numbers = options.roundings.compactMap { found[SearchOptions.Way($0)] }
   }
 
-  /// What the codes take alone; of ggml's blocks, which have no scales beside them, all.
+  /// What the codes take alone; of ggml's blocks, which have no scales beside them, and of pruned
+  /// or repaired weights all.
   private static func codeBytes(
     _ compression: TensorDecision.Compression, stored: Int
   ) -> Int {
     let view = compression.view
+    guard compression.stages.count == 1 else { return stored }
     return switch compression.stages.first {
     case .quantize(let scheme)?:
       view.rows * PackedCodes.bytes(count: view.columns, bits: scheme.bits)
@@ -83,12 +96,12 @@ struct SearchUnit: Sendable {
 
   /// The weight as a candidate has it.
   func compressed(
-    _ original: Matrix<Float>, _ candidate: Candidate
+    _ original: Matrix<Float>, _ candidate: Candidate, statistics: InputStatistics?
   ) throws -> CompressedWeight {
     var notes: [String] = []
     return try StageRunner.run(
       original, candidate.compression, sourceType: tensor.dtype, tensor: tensor.name,
-      pool: .serial, notes: &notes)
+      statistics: statistics, pool: .serial, notes: &notes)
   }
 
   /// Measures every candidate's error.
@@ -97,7 +110,9 @@ struct SearchUnit: Sendable {
     let gram = statistics?.gram
     let energy = try energy(of: original, gram)
     for index in candidates.indices {
-      let decoded = try compressed(original, candidates[index]).decoded()
+      let decoded = try compressed(
+        original, candidates[index], statistics: statistics
+      ).decoded()
       let difference = Matrix(
         rows: original.rows, columns: original.columns,
         values: zip(original.values, decoded.values).map { $0 - $1 })

@@ -4,20 +4,35 @@ import LinearAlgebra
 public struct SparseGPTOptions: Sendable, Hashable {
   /// What is added to the diagonal, relative to its mean.
   public var damping: Double
-  /// Inputs whose mask is chosen at once, and between two updates of the rest.
+  /// Inputs whose part of a fraction is chosen at once: fewer see fresher weights, more can share.
   public var block: Int
+  /// Steps of conjugate gradients on the survivors after the sweep, which alone lets only later
+  /// inputs make good what earlier ones lost; 0 leaves the sweep's values.
+  public var steps: Int
+  /// The same where survivors are rounded: they are settled first.
+  public var stepsBeforeRounding: Int
 
-  public init(damping: Double = 0.01, block: Int = 128) {
+  public init(
+    damping: Double = 0.01, block: Int = 32, steps: Int = 1, stepsBeforeRounding: Int = 6
+  ) {
     self.damping = damping
     self.block = block
+    self.steps = steps
+    self.stepsBeforeRounding = stepsBeforeRounding
   }
 
   func check() throws(PruningError) {
     guard damping >= 0, damping <= 1 else {
       throw .optionOutOfRange(name: "damping", value: "\(damping)", allowed: "from 0 to 1")
     }
-    guard (1...4096).contains(block) else {
-      throw .optionOutOfRange(name: "block", value: "\(block)", allowed: "from 1 to 4096")
+    guard (1...SparseSweep.longestRun).contains(block) else {
+      throw .optionOutOfRange(
+        name: "block", value: "\(block)", allowed: "from 1 to \(SparseSweep.longestRun)")
+    }
+    for (name, value) in [("steps", steps), ("stepsBeforeRounding", stepsBeforeRounding)] {
+      guard (0...1000).contains(value) else {
+        throw .optionOutOfRange(name: name, value: "\(value)", allowed: "from 0 to 1000")
+      }
     }
   }
 }

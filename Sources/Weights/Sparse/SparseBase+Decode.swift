@@ -137,6 +137,14 @@ extension SparseBase {
     switch survivors {
     case .dense(let tensor):
       let size = tensor.dtype.bytes
+      if tensor.dtype == .f32, first + count + 16 <= tensor.shape.elementCount,
+        let start = tensor.bytes.buffer.baseAddress, Int(bitPattern: start) % 4 == 0
+      {
+        return SparseLine(
+          columns: columns, bitmap: bitmap, gaps: gaps, survivors: count,
+          values: start.assumingMemoryBound(to: Float.self) + first, codes: nil, group: 0,
+          scales: nil, zeros: nil)
+      }
       FloatConversion.decode(
         UnsafeRawBufferPointer(
           rebasing: tensor.bytes.buffer[first * size..<(first + count) * size]),

@@ -1,0 +1,298 @@
+// The column loop of calibrated pruning, rows as lanes, and the descent steps after it.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "prune_sweep.cc"
+#include "target.h"
+
+#include <hwy/foreach_target.h>
+
+#include "include/PithSparse.h"
+#include "include/PithSweep.h"
+#include "lanes-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace pith {
+namespace HWY_NAMESPACE {
+namespace {
+
+/// Vectors of one chunk of rows: PITH_SWEEP_LANES in all.
+constexpr size_t kChunk = PITH_SWEEP_LANES;
+constexpr size_t kChunkVectors = kChunk / kLanes;
+
+using MaskF = hn::Mask<TagF>;
+
+/// Which of a vector's entries are kept.
+HWY_INLINE MaskF Kept(const uint8_t *kept) {
+  const VecI bytes = hn::PromoteTo(TagI(), hn::LoadU(TagB(), kept));
+  return hn::RebindMask(TagF(), hn::Ne(bytes, hn::Zero(TagI())));
+}
+
+HWY_INLINE void StoreKept(MaskF mask, uint8_t *kept) {
+  const VecI ones = hn::IfThenElseZero(hn::RebindMask(TagI(), mask), hn::Set(TagI(), 1));
+  hn::StoreU(hn::DemoteTo(TagB(), ones), TagB(), kept);
+}
+
+/// One chunk of rows of a run.
+struct Chunk {
+  const PithPruneRun &run;
+  size_t row;
+  /// The differences of the chunk's columns side by side.
+  HWY_ALIGN float lines[PITH_PRUNE_COLUMNS * kChunk];
+  HWY_ALIGN float scores[PITH_PRUNE_COLUMNS * kChunk];
+
+  HWY_INLINE Chunk(const PithPruneRun &r, size_t first) : run(r), row(first) {}
+
+  /// (sums[i] + Σ_{j > i} lines[j] · L[j][i]) / L[i][i].
+  HWY_INLINE void Updates(size_t i, VecF (&update)[kChunkVectors]) const {
+    const TagF f;
+    constexpr size_t kWays = kChunkVectors >= 4 ? 1 : 4;
+    const float *factor = run.factor + i * run.count;
+    VecF sums[kWays][kChunkVectors];
+    for (size_t w = 0; w < kWays; ++w) {
+      for (size_t v = 0; v < kChunkVectors; ++v) sums[w][v] = hn::Zero(f);
+    }
+    if (run.sums != nullptr) {
+      for (size_t v = 0; v < kChunkVectors; ++v) {
+        sums[0][v] = hn::LoadU(f, run.sums + i * run.stride + row + v * kLanes);
+      }
+    }
+    size_t j = i + 1;
+    for (; j + kWays <= run.count; j += kWays) {
+      for (size_t w = 0; w < kWays; ++w) {
+        const VecF c = hn::Set(f, factor[j + w]);
+        for (size_t v = 0; v < kChunkVectors; ++v) {
+          sums[w][v] = hn::MulAdd(c, hn::Load(f, lines + (j + w) * kChunk + v * kLanes), sums[w][v]);
+        }
+      }
+    }
+    for (; j < run.count; ++j) {
+      const VecF c = hn::Set(f, factor[j]);
+      for (size_t v = 0; v < kChunkVectors; ++v) {
+        sums[0][v] = hn::MulAdd(c, hn::Load(f, lines + j * kChunk + v * kLanes), sums[0][v]);
+      }
+    }
+    const VecF inverse = hn::Set(f, 1.0f / factor[i]);
+    for (size_t v = 0; v < kChunkVectors; ++v) {
+      VecF total = sums[0][v];
+      for (size_t w = 1; w < kWays; ++w) total = hn::Add(total, sums[w][v]);
+      update[v] = hn::Mul(total, inverse);
+    }
+  }
+
+  /// What columns from..<to would stand for, the last one first, if none of them lost anything;
+  /// their scores to `scores`.
+  HWY_INLINE void Look(size_t from, size_t to, float *wanted) {
+    const TagF f;
+    for (size_t i = to; i-- > from;) {
+      VecF update[kChunkVectors];
+      Updates(i, update);
+      const VecF pivot = hn::Set(f, run.factor[i * run.count + i]);
+      for (size_t v = 0; v < kChunkVectors; ++v) {
+        const size_t at = i * run.stride + row + v * kLanes;
+        const VecF value = hn::Add(hn::LoadU(f, run.targets + at), update[v]);
+        hn::Store(hn::Neg(update[v]), f, lines + i * kChunk + v * kLanes);
+        const VecF scaled = hn::Mul(value, pivot);
+        hn::Store(hn::Mul(scaled, scaled), f, scores + i * kChunk + v * kLanes);
+        if (wanted != nullptr) hn::StoreU(value, f, wanted + at);
+      }
+    }
+  }
+
+  /// Of columns from..<to the `keep` best are kept, with what was dropped staying so; among equals
+  /// the one that is swept first, the lower input, goes first.
+  HWY_INLINE void Choose(size_t from, size_t to) {
+    const TagF f;
+    Look(from, to, nullptr);
+    const VecF none = hn::Set(f, -1.0f);
+    for (size_t i = from; i < to; ++i) {
+      for (size_t v = 0; v < kChunkVectors; ++v) {
+        float *score = scores + i * kChunk + v * kLanes;
+        const MaskF kept = Kept(run.kept + i * run.stride + row + v * kLanes);
+        hn::Store(hn::IfThenElse(kept, hn::Load(f, score), none), f, score);
+      }
+    }
+    const VecF one = hn::Set(f, 1.0f);
+    const VecF drop = hn::Set(f, static_cast<float>(run.of - run.keep));
+    for (size_t i = from; i < to; ++i) {
+      for (size_t v = 0; v < kChunkVectors; ++v) {
+        const VecF own = hn::Load(f, scores + i * kChunk + v * kLanes);
+        VecF smaller = hn::Zero(f);
+        for (size_t k = from; k < to; ++k) {
+          if (k == i) continue;
+          const VecF other = hn::Load(f, scores + k * kChunk + v * kLanes);
+          const MaskF before = k > i ? hn::Le(other, own) : hn::Lt(other, own);
+          smaller = hn::Add(smaller, hn::IfThenElseZero(before, one));
+        }
+        uint8_t *flags = run.kept + i * run.stride + row + v * kLanes;
+        StoreKept(hn::And(Kept(flags), hn::Ge(smaller, drop)), flags);
+      }
+    }
+  }
+
+  /// The nearest value on a column's grid and its code; zero's code where an entry is dropped.
+  HWY_INLINE VecF Rounded(size_t i, size_t v, VecF wanted, MaskF kept) const {
+    const TagF f;
+    const size_t grid = static_cast<size_t>(run.grid_index[i]) * run.stride + row + v * kLanes;
+    const VecF scale = hn::LoadU(f, run.scales + grid);
+    const VecF zero = hn::LoadU(f, run.zeros + grid);
+    const VecF high = hn::Sub(hn::Set(f, static_cast<float>(run.top)), zero);
+    const VecF magic = hn::Set(f, 12582912.0f);
+    const VecF held = hn::Min(hn::Max(hn::Div(wanted, scale), hn::Neg(zero)), high);
+    const VecF steps = hn::IfThenElseZero(kept, hn::Sub(hn::Add(held, magic), magic));
+    const VecI code = hn::ConvertTo(TagI(), hn::Add(steps, zero));
+    hn::StoreU(hn::DemoteTo(TagB(), code), TagB(), run.codes + i * run.stride + row + v * kLanes);
+    return hn::Mul(steps, scale);
+  }
+
+  HWY_INLINE double Sweep() {
+    const TagF f;
+    const size_t count = run.count;
+    const size_t of = static_cast<size_t>(run.of);
+    VecD loss[2 * kChunkVectors];
+    for (VecD &sum : loss) sum = hn::Zero(TagD());
+    for (size_t i = count; i-- > 0;) {
+      if (of > 0 && (count - 1 - i) % of == 0) Choose(i + 1 - of, i + 1);
+      VecF update[kChunkVectors];
+      Updates(i, update);
+      const VecF pivot = hn::Set(f, run.factor[i * count + i]);
+      for (size_t v = 0; v < kChunkVectors; ++v) {
+        const size_t at = i * run.stride + row + v * kLanes;
+        const MaskF kept = Kept(run.kept + at);
+        const VecF target = hn::LoadU(f, run.targets + at);
+        const VecF wanted = hn::Add(target, update[v]);
+        VecF difference, error;
+        if (run.codes != nullptr) {
+          const VecF value = Rounded(i, v, wanted, kept);
+          difference = hn::Sub(target, value);
+          error = hn::Mul(hn::Sub(wanted, value), pivot);
+        } else {
+          difference = hn::IfThenElse(kept, hn::Neg(update[v]), target);
+          error = hn::IfThenZeroElse(kept, hn::Mul(wanted, pivot));
+        }
+        hn::Store(difference, f, lines + i * kChunk + v * kLanes);
+        hn::StoreU(difference, f, run.differences + at);
+        hn::StoreU(error, f, run.errors + at);
+        const VecD low = LowerDouble(error), high = UpperDouble(error);
+        loss[2 * v] = hn::MulAdd(low, low, loss[2 * v]);
+        loss[2 * v + 1] = hn::MulAdd(high, high, loss[2 * v + 1]);
+      }
+    }
+    double sum = 0;
+    for (const VecD &part : loss) {
+      double lanes[kLanes];
+      hn::StoreU(part, TagD(), lanes);
+      for (size_t i = 0; i < kLanes / 2; ++i) sum += lanes[i];
+    }
+    return sum;
+  }
+};
+
+}  // namespace
+
+double PruneSweep(const PithPruneRun *run) {
+  double loss = 0;
+  for (size_t row = 0; row < run->stride; row += kChunk) loss += Chunk(*run, row).Sweep();
+  return loss;
+}
+
+void PruneLook(const PithPruneRun *run, float *wanted, uint32_t *keys) {
+  const TagF f;
+  const TagU u;
+  for (size_t row = 0; row < run->stride; row += kChunk) {
+    Chunk chunk(*run, row);
+    chunk.Look(0, run->count, wanted);
+    if (keys == nullptr) continue;
+    for (size_t i = 0; i < run->count; ++i) {
+      for (size_t v = 0; v < kChunkVectors; ++v) {
+        const size_t at = i * run->stride + row + v * kLanes;
+        const VecU bits = hn::BitCast(u, hn::Load(f, chunk.scores + i * kChunk + v * kLanes));
+        const auto kept = hn::RebindMask(u, Kept(run->kept + at));
+        hn::StoreU(hn::IfThenElseZero(kept, hn::Add(bits, hn::Set(u, 1))), u, keys + at);
+      }
+    }
+  }
+}
+
+void DropKeys(const uint32_t *keys, size_t count, uint32_t threshold, uint8_t *kept) {
+  const TagU u;
+  const auto limit = hn::Set(u, threshold);
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const MaskF stays = hn::RebindMask(TagF(), hn::Gt(hn::LoadU(u, keys + i), limit));
+    StoreKept(hn::And(stays, Kept(kept + i)), kept + i);
+  }
+  for (; i < count; ++i) kept[i] = keys[i] > threshold ? kept[i] : 0;
+}
+
+void SurvivorDirection(
+    float *gradient, const uint8_t *kept, const float *inverse, size_t columns, size_t stride,
+    double *squares) {
+  const TagF f;
+  for (size_t row = 0; row < stride; row += kLanes) {
+    VecD low = hn::Zero(TagD()), high = low;
+    for (size_t c = 0; c < columns; ++c) {
+      float *place = gradient + c * stride + row;
+      const VecF value = hn::IfThenElseZero(Kept(kept + c * stride + row), hn::LoadU(f, place));
+      const VecF scaled = hn::Mul(value, hn::Set(f, inverse[c]));
+      hn::StoreU(scaled, f, place);
+      low = hn::MulAdd(LowerDouble(value), LowerDouble(scaled), low);
+      high = hn::MulAdd(UpperDouble(value), UpperDouble(scaled), high);
+    }
+    hn::StoreU(low, TagD(), squares + row);
+    hn::StoreU(high, TagD(), squares + row + kLanes / 2);
+  }
+}
+
+void LaneSquares(const float *x, size_t columns, size_t stride, double *squares) {
+  const TagF f;
+  for (size_t row = 0; row < stride; row += kLanes) {
+    VecD low = hn::Zero(TagD()), high = low;
+    for (size_t c = 0; c < columns; ++c) {
+      const VecF value = hn::LoadU(f, x + c * stride + row);
+      low = hn::MulAdd(LowerDouble(value), LowerDouble(value), low);
+      high = hn::MulAdd(UpperDouble(value), UpperDouble(value), high);
+    }
+    hn::StoreU(low, TagD(), squares + row);
+    hn::StoreU(high, TagD(), squares + row + kLanes / 2);
+  }
+}
+
+void LaneAxpy(const float *a, const float *x, float *y, size_t columns, size_t stride) {
+  const TagF f;
+  for (size_t c = 0; c < columns; ++c) {
+    for (size_t row = 0; row < stride; row += kLanes) {
+      const size_t at = c * stride + row;
+      const VecF sum = hn::MulAdd(hn::LoadU(f, a + row), hn::LoadU(f, x + at), hn::LoadU(f, y + at));
+      hn::StoreU(sum, f, y + at);
+    }
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace pith
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace pith {
+extern "C" {
+
+double pith_prune_sweep(const PithPruneRun *run) { return PITH_DISPATCH(PruneSweep)(run); }
+void pith_prune_look(const PithPruneRun *run, float *wanted, uint32_t *keys) {
+  PITH_DISPATCH(PruneLook)(run, wanted, keys);
+}
+void pith_drop_keys(const uint32_t *keys, size_t count, uint32_t threshold, uint8_t *kept) {
+  PITH_DISPATCH(DropKeys)(keys, count, threshold, kept);
+}
+void pith_survivor_direction(
+    float *gradient, const uint8_t *kept, const float *inverse, size_t columns, size_t stride,
+    double *squares) {
+  PITH_DISPATCH(SurvivorDirection)(gradient, kept, inverse, columns, stride, squares);
+}
+void pith_lane_squares(const float *x, size_t columns, size_t stride, double *squares) {
+  PITH_DISPATCH(LaneSquares)(x, columns, stride, squares);
+}
+void pith_lane_axpy(const float *a, const float *x, float *y, size_t columns, size_t stride) {
+  PITH_DISPATCH(LaneAxpy)(a, x, y, columns, stride);
+}
+}
+}  // namespace pith
+#endif

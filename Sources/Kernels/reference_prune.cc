@@ -1,0 +1,175 @@
+// The plain twins of prune_sweep.cc, and what has no faster form.
+#include <string.h>
+
+#include <vector>
+
+#include "include/PithSparse.h"
+
+namespace {
+
+/// (sums[i] + Σ_{j > i} line[j] · L[j][i]) / L[i][i] for one row.
+double Update(const PithPruneRun &run, size_t row, size_t i, const float *line) {
+  double total = run.sums == nullptr ? 0 : static_cast<double>(run.sums[i * run.stride + row]);
+  const float *factor = run.factor + i * run.count;
+  for (size_t j = i + 1; j < run.count; ++j) {
+    total += static_cast<double>(factor[j]) * static_cast<double>(line[j]);
+  }
+  return total / static_cast<double>(factor[i]);
+}
+
+float Score(float value, float pivot) { return value * pivot * (value * pivot); }
+
+}  // namespace
+
+extern "C" {
+
+double pith_prune_sweep_reference(const PithPruneRun *run) {
+  const size_t of = static_cast<size_t>(run->of);
+  double loss = 0;
+  float line[PITH_PRUNE_COLUMNS], scores[PITH_PRUNE_COLUMNS];
+  for (size_t row = 0; row < run->stride; ++row) {
+    for (size_t i = run->count; i-- > 0;) {
+      const float pivot = run->factor[i * run->count + i];
+      if (of > 0 && (run->count - 1 - i) % of == 0) {
+        for (size_t p = i + 1; p-- > i + 1 - of;) {
+          const float update = static_cast<float>(Update(*run, row, p, line));
+          line[p] = -update;
+          const float value = run->targets[p * run->stride + row] + update;
+          const bool kept = run->kept[p * run->stride + row] != 0;
+          scores[p] = kept ? Score(value, run->factor[p * run->count + p]) : -1;
+        }
+        for (size_t p = i + 1 - of; p <= i; ++p) {
+          int32_t smaller = 0;
+          for (size_t k = i + 1 - of; k <= i; ++k) {
+            if (scores[k] < scores[p] || (scores[k] == scores[p] && k > p)) ++smaller;
+          }
+          if (smaller < run->of - run->keep) run->kept[p * run->stride + row] = 0;
+        }
+      }
+      const size_t at = i * run->stride + row;
+      const float update = static_cast<float>(Update(*run, row, i, line));
+      const float wanted = run->targets[at] + update;
+      float value = run->kept[at] != 0 ? wanted : 0;
+      if (run->codes != nullptr) {
+        const size_t grid = static_cast<size_t>(run->grid_index[i]) * run->stride + row;
+        const float zero = run->zeros[grid];
+        float steps = wanted / run->scales[grid];
+        steps = steps > -zero ? steps : -zero;
+        const float high = static_cast<float>(run->top) - zero;
+        steps = steps < high ? steps : high;
+        steps = run->kept[at] != 0 ? (steps + 12582912.0f) - 12582912.0f : 0;
+        run->codes[at] = static_cast<uint8_t>(steps + zero);
+        value = steps * run->scales[grid];
+      }
+      line[i] = run->targets[at] - value;
+      run->differences[at] = line[i];
+      run->errors[at] = (wanted - value) * pivot;
+      loss += static_cast<double>(run->errors[at]) * static_cast<double>(run->errors[at]);
+    }
+  }
+  return loss;
+}
+
+void pith_prune_look_reference(const PithPruneRun *run, float *wanted, uint32_t *keys) {
+  float line[PITH_PRUNE_COLUMNS];
+  for (size_t row = 0; row < run->stride; ++row) {
+    for (size_t i = run->count; i-- > 0;) {
+      const size_t at = i * run->stride + row;
+      const float update = static_cast<float>(Update(*run, row, i, line));
+      line[i] = -update;
+      const float value = run->targets[at] + update;
+      if (wanted != nullptr) wanted[at] = value;
+      if (keys == nullptr) continue;
+      const float score = Score(value, run->factor[i * run->count + i]);
+      uint32_t bits;
+      memcpy(&bits, &score, 4);
+      keys[at] = run->kept[at] != 0 ? bits + 1 : 0;
+    }
+  }
+}
+
+uint32_t pith_select_key(
+    const uint32_t *keys, size_t count, size_t rank, size_t *below, size_t *equal) {
+  // Three digits of eleven bits, the highest first.
+  constexpr uint32_t bits = 11;
+  uint32_t found = 0;
+  size_t left = rank;
+  size_t histogram[1 << bits];
+  *equal = count;
+  for (uint32_t shift : {22u, 11u, 0u}) {
+    memset(histogram, 0, sizeof(histogram));
+    if (shift == 22) {
+      for (size_t i = 0; i < count; ++i) ++histogram[keys[i] >> 22 & 0x7FF];
+    } else {
+      const uint32_t above = shift + bits;
+      for (size_t i = 0; i < count; ++i) {
+        if (keys[i] >> above == found >> above) ++histogram[keys[i] >> shift & 0x7FF];
+      }
+    }
+    for (uint32_t digit = 0; digit < 1 << bits; ++digit) {
+      if (left < histogram[digit]) {
+        found |= digit << shift;
+        *equal = histogram[digit];
+        break;
+      }
+      left -= histogram[digit];
+    }
+  }
+  *below = rank - left;
+  return found;
+}
+
+void pith_reversed_lanes(
+    const float *values, size_t rows, size_t columns, size_t stride, float *target) {
+  // Squares of sixteen, by way of a small one: rows a power of two apart share few cache sets.
+  float square[16][16];
+  for (size_t first = 0; first < stride; first += 16) {
+    const size_t inside = first >= rows ? 0 : rows - first < 16 ? rows - first : 16;
+    memset(square, 0, sizeof(square));
+    for (size_t c = 0; c < columns; c += 16) {
+      const size_t wide = columns - c < 16 ? columns - c : 16;
+      for (size_t r = 0; r < inside; ++r) {
+        const float *from = values + (first + r) * columns + c;
+        for (size_t j = 0; j < wide; ++j) square[j][r] = from[j];
+      }
+      for (size_t j = 0; j < wide; ++j) {
+        memcpy(target + (columns - 1 - c - j) * stride + first, square[j], sizeof(square[j]));
+      }
+    }
+  }
+}
+
+double pith_survivors_from_lanes(
+    const float *targets, const float *differences, const uint8_t *kept, size_t rows,
+    size_t columns, size_t stride, float *values, uint8_t *bits) {
+  const size_t bytes = (columns + 7) / 8;
+  double sum = 0;
+  float square[16][16];
+  for (size_t first = 0; first < rows; first += 16) {
+    const size_t inside = rows - first < 16 ? rows - first : 16;
+    double squares[16] = {0};
+    for (size_t c = 0; c < columns; c += 16) {
+      const size_t wide = columns - c < 16 ? columns - c : 16;
+      uint32_t flags[16] = {0};
+      for (size_t j = 0; j < wide; ++j) {
+        const size_t at = (columns - 1 - c - j) * stride + first;
+        for (size_t r = 0; r < 16; ++r) {
+          const float difference = differences[at + r];
+          const uint32_t flag = kept[at + r] != 0 ? 1 : 0;
+          square[r][j] = flag != 0 ? targets[at + r] - difference : 0;
+          flags[r] |= flag << j;
+          squares[r] += static_cast<double>(difference) * static_cast<double>(difference);
+        }
+      }
+      for (size_t r = 0; r < inside; ++r) {
+        memcpy(values + (first + r) * columns + c, square[r], wide * sizeof(float));
+        uint8_t *line = bits + (first + r) * bytes + c / 8;
+        line[0] = static_cast<uint8_t>(flags[r]);
+        if (wide > 8) line[1] = static_cast<uint8_t>(flags[r] >> 8);
+      }
+    }
+    for (size_t r = 0; r < inside; ++r) sum += squares[r];
+  }
+  return sum;
+}
+}
