@@ -87,7 +87,8 @@ import Testing
     "qzo-repair-kl", "qzo-sentiment", "zo-adam", "mezo-dense", "sparse-mezo", "mezo-lora-pissa",
   ]
 
-  /// Each as it stands but for its texts and the number of its steps.
+  /// Each as it stands but for its texts, the number of its steps, and a first block that the
+  /// model has.
   @Test(arguments: recipes)
   func everyTuningRecipeRuns(_ name: String) throws {
     let folder = try folder()
@@ -100,6 +101,7 @@ import Testing
       .replacing("sentiment_train.jsonl", with: folder + "/r.jsonl")
       .replacing("held_out: sentiment_valid.jsonl", with: "held_out: \(folder)/r.jsonl")
       .replacing(/steps: \d+/, with: "steps: 2")
+      .replacing(/first_block: \d+/, with: "first_block: 1")
     try text.write(toFile: folder + "/r.yaml", atomically: true, encoding: .utf8)
     var arguments = [
       "compress", folder + "/r.yaml", "--model", Self.model, "--output", folder + "/t.h5",
