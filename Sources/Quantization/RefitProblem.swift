@@ -11,10 +11,12 @@ struct RefitProblem: Sendable {
   /// Inputs that share a scale.
   private let length: Int
   private let isPerTensor: Bool
-  /// Scales of a row.
+  /// Scales of a row, all terms together.
   private let width: Int
+  /// Unknowns of a group: its scale, and of some blocks a second number for their minima.
+  private var terms = 1
   private let old: [Float]
-  /// What a code stands for before its scale, ⊙ mask, of some rows.
+  /// What a code stands for before its scale, ⊙ mask, of some rows, one term after the other.
   private let steps: @Sendable (Range<Int>) -> [Float]
   private let rounding: @Sendable (Float) -> Float
 
@@ -86,6 +88,24 @@ struct RefitProblem: Sendable {
     }
   }
 
+  /// As above, of ggml's blocks: the f16 that a block's scales are multiples of and, where there are
+  /// minima, that of the minima. Signs stay.
+  init(
+    base: BlockBase, mask: Mask?, target: Matrix<Float>, gram: Matrix<Float>,
+    decoded: Matrix<Float>
+  ) {
+    self.target = target
+    self.gram = gram
+    self.decoded = decoded
+    length = base.format.length
+    isPerTensor = false
+    terms = base.format.hasMinima ? 2 : 1
+    width = base.blocksPerRow * terms
+    old = base.multipliers().map { abs($0) }
+    rounding = { FloatConversion.float16(FloatConversion.float16Bits(min($0, 65504))) }
+    steps = { rows in base.multiplierSteps(rows: rows, mask: mask) }
+  }
+
   struct Outcome: Sendable {
     /// In the order that the base stores them.
     var scales: [Float]
@@ -126,7 +146,8 @@ struct RefitProblem: Sendable {
     for index in differences.indices {
       differences[index] = target.values[start + index] - decoded.values[start + index]
     }
-    var systems = Array(repeating: ScaleSystem(groups: groups), count: count)
+    let unknowns = groups * terms
+    var systems = Array(repeating: ScaleSystem(groups: unknowns), count: count)
     var product = [Float](repeating: 0, count: count * columns)
     steps.withUnsafeBufferPointer { steps in
       differences.withUnsafeBufferPointer { differences in
@@ -134,22 +155,26 @@ struct RefitProblem: Sendable {
           guard let v = steps.baseAddress, let d = differences.baseAddress,
             let h = gram.baseAddress
           else { return }
-          for group in 0..<groups {
-            let first = group * length
+          for unknown in 0..<unknowns {
+            let first = unknown % groups * length
             BLAS.gemm(
-              m: count, n: columns, k: length, alpha: 1, a: v + first, lda: columns,
+              m: count, n: columns, k: length, alpha: 1,
+              a: v + unknown / groups * count * columns + first, lda: columns,
               transposeA: false, b: h + first * columns, ldb: columns, transposeB: false, beta: 0,
               c: &product, ldc: columns)
             product.withUnsafeBufferPointer { product in
               guard let p = product.baseAddress else { return }
               for row in 0..<count {
                 let line = row * columns
-                systems[row].right[group] = Double(BLAS.dot(n: columns, x: p + line, y: d + line))
-                for other in group..<groups {
-                  let place = line + other * length
-                  let value = Double(BLAS.dot(n: length, x: p + place, y: v + place))
-                  systems[row].left[group * groups + other] = value
-                  systems[row].left[other * groups + group] = value
+                systems[row].right[unknown] = Double(
+                  BLAS.dot(n: columns, x: p + line, y: d + line))
+                for other in unknown..<unknowns {
+                  let place = line + other % groups * length
+                  let value = Double(
+                    BLAS.dot(
+                      n: length, x: p + place, y: v + other / groups * count * columns + place))
+                  systems[row].left[unknown * unknowns + other] = value
+                  systems[row].left[other * unknowns + unknown] = value
                 }
               }
             }
