@@ -9,14 +9,16 @@ struct RefitProblem: Sendable {
   let gram: Matrix<Float>
   let decoded: Matrix<Float>
   /// Inputs that share a scale.
-  private let length: Int
-  private let isPerTensor: Bool
-  /// Scales of a row.
-  private let width: Int
-  private let old: [Float]
-  /// What a code stands for before its scale, ⊙ mask, of some rows.
-  private let steps: @Sendable (Range<Int>) -> [Float]
-  private let rounding: @Sendable (Float) -> Float
+  let length: Int
+  let isPerTensor: Bool
+  /// Scales of a row, all terms together.
+  let width: Int
+  /// Unknowns of a group: its scale, and of some blocks a second number for their minima.
+  var terms = 1
+  let old: [Float]
+  /// What a code stands for before its scale, ⊙ mask, of some rows, one term after the other.
+  let steps: @Sendable (Range<Int>) -> [Float]
+  let rounding: @Sendable (Float) -> Float
 
   init(
     base: IntegerBase, mask: Mask?, target: Matrix<Float>, gram: Matrix<Float>,
@@ -33,85 +35,6 @@ struct RefitProblem: Sendable {
     steps = { Self.codeSteps(base, zeros: zeros, mask: mask, rows: $0) }
     let grid = base.grid
     rounding = { grid.stored(scale: $0) }
-  }
-
-  /// As above, of a table format whose scales are stored one by one.
-  init(
-    base: TableBase, rounding: @escaping @Sendable (Float) -> Float, mask: Mask?,
-    target: Matrix<Float>, gram: Matrix<Float>, decoded: Matrix<Float>
-  ) {
-    self.target = target
-    self.gram = gram
-    self.decoded = decoded
-    self.rounding = rounding
-    length = max(base.grid.groupLength(columns: base.columns), 1)
-    isPerTensor = base.grid.granularity == .tensor
-    width = base.scales.shape.rowElementCount
-    old = base.scaleValues()
-    steps = { rows in
-      var result: [Float] = []
-      result.reserveCapacity(rows.count * base.columns)
-      for row in rows {
-        for (column, code) in base.unpackedCodes(row: row).enumerated() {
-          let isKept = mask?.isKept(row, column) ?? true
-          result.append(isKept ? base.table.value(of: code) : 0)
-        }
-      }
-      return result
-    }
-  }
-
-  /// As above, of groups in several formats; scales in the groups' own order.
-  init(
-    base: MixedBase, mask: Mask?, target: Matrix<Float>, gram: Matrix<Float>,
-    decoded: Matrix<Float>
-  ) {
-    self.target = target
-    self.gram = gram
-    self.decoded = decoded
-    rounding = base.scaleRounding
-    length = base.group
-    isPerTensor = false
-    let (groups, length) = (base.columns / base.group, base.group)
-    width = groups
-    let scales = base.scaleValues()
-    old = scales
-    steps = { rows in
-      let values = Base.mixed(base).decoded(rows: rows).values
-      return values.indices.map { index in
-        let (row, column) = (rows.lowerBound + index / base.columns, index % base.columns)
-        let isKept = mask?.isKept(row, column) ?? true
-        return isKept ? values[index] / scales[row * groups + column / length] : 0
-      }
-    }
-  }
-
-  /// As above, of one plane of binary-coded weights, the others as they are.
-  init(
-    base: PlaneBase, plane: Int, mask: Mask?, target: Matrix<Float>, gram: Matrix<Float>,
-    decoded: Matrix<Float>
-  ) {
-    self.target = target
-    self.gram = gram
-    self.decoded = decoded
-    let scheme = base.scheme
-    rounding = { scheme.stored($0) }
-    length = base.groupLength
-    isPerTensor = false
-    width = base.groups
-    let scales = base.scales.floats()
-    old = stride(from: plane, to: scales.count, by: scheme.planes).map { scales[$0] }
-    steps = { rows in
-      var result: [Float] = []
-      result.reserveCapacity(rows.count * base.columns)
-      for row in rows {
-        for (column, code) in base.unpackedCodes(row: row).enumerated() {
-          let isKept = mask?.isKept(row, column) ?? true
-          result.append(isKept ? (code >> plane & 1 == 1 ? 1 : -1) : 0)
-        }
-      }
-      return result
-    }
   }
 
   struct Outcome: Sendable {
@@ -154,7 +77,8 @@ struct RefitProblem: Sendable {
     for index in differences.indices {
       differences[index] = target.values[start + index] - decoded.values[start + index]
     }
-    var systems = Array(repeating: ScaleSystem(groups: groups), count: count)
+    let unknowns = groups * terms
+    var systems = Array(repeating: ScaleSystem(groups: unknowns), count: count)
     var product = [Float](repeating: 0, count: count * columns)
     steps.withUnsafeBufferPointer { steps in
       differences.withUnsafeBufferPointer { differences in
@@ -162,22 +86,26 @@ struct RefitProblem: Sendable {
           guard let v = steps.baseAddress, let d = differences.baseAddress,
             let h = gram.baseAddress
           else { return }
-          for group in 0..<groups {
-            let first = group * length
+          for unknown in 0..<unknowns {
+            let first = unknown % groups * length
             BLAS.gemm(
-              m: count, n: columns, k: length, alpha: 1, a: v + first, lda: columns,
+              m: count, n: columns, k: length, alpha: 1,
+              a: v + unknown / groups * count * columns + first, lda: columns,
               transposeA: false, b: h + first * columns, ldb: columns, transposeB: false, beta: 0,
               c: &product, ldc: columns)
             product.withUnsafeBufferPointer { product in
               guard let p = product.baseAddress else { return }
               for row in 0..<count {
                 let line = row * columns
-                systems[row].right[group] = Double(BLAS.dot(n: columns, x: p + line, y: d + line))
-                for other in group..<groups {
-                  let place = line + other * length
-                  let value = Double(BLAS.dot(n: length, x: p + place, y: v + place))
-                  systems[row].left[group * groups + other] = value
-                  systems[row].left[other * groups + group] = value
+                systems[row].right[unknown] = Double(
+                  BLAS.dot(n: columns, x: p + line, y: d + line))
+                for other in unknown..<unknowns {
+                  let place = line + other % groups * length
+                  let value = Double(
+                    BLAS.dot(
+                      n: length, x: p + place, y: v + other / groups * count * columns + place))
+                  systems[row].left[unknown * unknowns + other] = value
+                  systems[row].left[other * unknowns + unknown] = value
                 }
               }
             }

@@ -24,7 +24,8 @@ public enum ScaleRefit {
   /// a row keeps its old ones where rounding them would cost more than fitting gains: no row ends
   /// worse; (3) the same bits with any number of workers.
   ///
-  /// Of integers, planes, and table formats; where those store all scales together, nothing changes.
+  /// Of integers, planes, table formats (where those store all scales together, nothing changes), and
+  /// of ggml's blocks, whose f16 numbers are fitted and whose sub-blocks keep their shares of them.
   ///
   /// - Parameter target: what the base ⊙ mask should stand for, out × in.
   /// - Throws: `QuantizationError`.
@@ -91,6 +92,12 @@ public enum ScaleRefit {
         base, mask: weight.mask, target: target, gram: gram.values, pool: pool)
       outcome = found
       result.base = .planes(planes)
+    case .blocks(let base):
+      outcome = RefitProblem(
+        base: base, mask: weight.mask, target: target, gram: gram.values,
+        decoded: weight.decodedBase()
+      ).solve(pool: pool)
+      result.base = .blocks(base.with(multipliers: outcome.scales))
     default: return (weight, report)
     }
     report.after = max(0, before + outcome.change * gram.mean)

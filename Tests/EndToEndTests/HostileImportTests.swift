@@ -8,7 +8,10 @@ import Testing
 @Suite struct HostileImportTests {
   /// What is damaged: stages of a recipe, the format it is exported in, the file that holds weights.
   static let victims: [(stages: String, format: String, file: String)] = [
-    ("  - quantize: {method: rtn, bits: 4, group: 32, symmetric: false}", "gptq", "model.safetensors"),
+    (
+      "  - quantize: {method: rtn, bits: 4, group: 32, symmetric: false}", "gptq",
+      "model.safetensors"
+    ),
     ("  - quantize: {method: rtn, bits: 4, group: 32}", "awq", "model.safetensors"),
     (
       "  - quantize: {method: rtn, bits: 3, group: 32, symmetric: false}", "compressed-tensors",
@@ -64,7 +67,8 @@ import Testing
       #expect(try Self.failure(of: model, in: folder) == nil)
       let whole = try Data(contentsOf: URL(fileURLWithPath: file))
       // Every byte of the beginning, where lengths and names are, then steps through the rest.
-      let cuts = Array(0..<12) + stride(from: 13, to: whole.count, by: max(97, whole.count / 40))
+      let cuts =
+        Array(0..<12) + stride(from: 13, to: whole.count, by: max(97, whole.count / 40))
         + [whole.count - 1]
       for cut in cuts {
         try whole.prefix(cut).write(to: URL(fileURLWithPath: file))
@@ -116,7 +120,8 @@ import Testing
       var data = try Data(contentsOf: URL(fileURLWithPath: file))
       // All ones: NaN in every floating-point type, and no exponent of a block.
       let start = data.count - data.count / 3
-      data.replaceSubrange(start..<data.count, with: Data(repeating: 0xFF, count: data.count - start))
+      data.replaceSubrange(
+        start..<data.count, with: Data(repeating: 0xFF, count: data.count - start))
       try data.write(to: URL(fileURLWithPath: file))
       let error = try Self.failure(of: model, in: folder)
       #expect(error?.contains(model) == true, "\(error ?? "taken")")

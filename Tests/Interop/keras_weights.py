@@ -25,7 +25,7 @@ except ImportError as error:
 def build():
     inputs = keras.Input((64,))
     x = layers.Dense(96, activation="relu", name="first")(inputs)
-    x = layers.Dense(48, activation="relu", use_bias=False, name="second")(x)
+    x = layers.Dense(64, activation="relu", use_bias=False, name="second")(x)
     return keras.Model(inputs, layers.Dense(8, name="head")(x))
 
 

@@ -69,6 +69,35 @@ struct GPTQFormatTests {
     }
   }
 
+  @Test("learned rounding lowers the loss of every format further, blocks' numbers fitted too")
+  func learned() throws {
+    let gram = try GPTQSample.gram(width: 256)
+    var weight = CompressedWeight.dense(Self.matrix)
+    for format in try Self.formats() {
+      let swept = try GPTQ.quantize(weight, gram: gram, format: format)
+      let learned = try GPTQ.quantize(
+        weight, gram: gram, format: format, options: GPTQOptions(rounding: .learned))
+      let (before, after) = (
+        try GPTQSample.loss(swept.weight, Self.matrix, gram),
+        try GPTQSample.loss(learned.weight, Self.matrix, gram)
+      )
+      #expect(after < 0.97 * before, "\(format): \(after) of \(before)")
+      #expect(learned.report.descents.count >= 1)
+      try learned.weight.validate()
+      if case .blocks = format {
+        #expect((swept.report.refit?.rowsImproved ?? 0) > 24, "\(format)")
+      }
+    }
+    weight.mask = Mask(rows: 48, columns: 256) { ($0 + $1) % 2 == 0 }
+    let options = GPTQOptions(rounding: .learned)
+    let one = try GPTQ.quantize(weight, gram: gram, format: .blocks(.q3K), options: options).weight
+    let two = try GPTQ.quantize(
+      weight, gram: gram, format: .blocks(.q3K), options: options, pool: WorkerPool(workers: 2)
+    ).weight
+    #expect(one.decodedBase() == two.decodedBase())
+    #expect(one.decodedBase()[0, 1] == 0 && one.decodedBase()[1, 0] == 0)
+  }
+
   @Test("a diagonal Gram matrix gives the nearest codes")
   func diagonal() throws {
     var gram = Matrix<Double>(rows: 256, columns: 256, repeating: 0)

@@ -50,53 +50,73 @@ enum GGUFBlocks {
     let numbers = base.unpacked()
     let blocks = numbers.columns / 32
     let middle = 1 << (numbers.bits - 1)
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(numbers.rows * blocks * type.blockBytes)
-    for position in 0..<numbers.rows {
-      let row = order?[position] ?? position
-      for block in 0..<blocks {
-        let group = row * numbers.groups + block * 32 / numbers.group
-        let first = row * numbers.columns + block * 32
-        let codes = numbers.codes[first..<first + 32]
-        let scale = numbers.scales[group]
-        append(scale, to: &bytes)
-        switch type {
-        case .q4v0: nibbles(codes.map { Int($0) - middle + 8 }, to: &bytes)
-        case .q5v0: fiveBits(codes.map { Int($0) - middle + 16 }, to: &bytes)
-        case .q8v0: bytes += codes.map { UInt8(bitPattern: Int8(Int($0) - middle)) }
-        case .q4v1:
-          append(-Float(numbers.zeros[group]) * scale, to: &bytes)
-          nibbles(codes.map { Int($0) }, to: &bytes)
-        default:
-          append(-Float(numbers.zeros[group]) * scale, to: &bytes)
-          fiveBits(codes.map { Int($0) }, to: &bytes)
+    // What is added to a code so that it is the block's own; 8 bits are signed there.
+    let shift =
+      switch type {
+      case .q4v0: 8 - middle
+      case .q5v0: 16 - middle
+      case .q8v0: -middle
+      default: 0
+      }
+    let hasOffset = type == .q4v1 || type == .q5v1
+    return numbers.codes.withUnsafeBufferPointer { codes in
+      Bytes(count: numbers.rows * blocks * type.blockBytes) { target in
+        guard let start = target.baseAddress, let codes = codes.baseAddress else { return }
+        for position in 0..<numbers.rows {
+          let row = order?[position] ?? position
+          for block in 0..<blocks {
+            let group = row * numbers.groups + block * 32 / numbers.group
+            let scale = numbers.scales[group]
+            var place = start + (position * blocks + block) * type.blockBytes
+            append(scale, to: &place)
+            if hasOffset { append(-Float(numbers.zeros[group]) * scale, to: &place) }
+            let from = codes + row * numbers.columns + block * 32
+            switch type {
+            case .q8v0:
+              for index in 0..<32 {
+                place.storeBytes(
+                  of: UInt8(truncatingIfNeeded: Int(from[index]) + shift), toByteOffset: index,
+                  as: UInt8.self)
+              }
+            case .q4v0, .q4v1: nibbles(from, shift, to: place)
+            default: fiveBits(from, shift, to: place)
+            }
+          }
         }
       }
     }
-    return Bytes(bytes)
   }
 
-  private static func append(_ value: Float, to bytes: inout [UInt8]) {
-    let bits = FloatConversion.float16Bits(value)
-    bytes.append(UInt8(truncatingIfNeeded: bits))
-    bytes.append(UInt8(truncatingIfNeeded: bits >> 8))
+  private static func append(_ value: Float, to place: inout UnsafeMutableRawPointer) {
+    place.storeBytes(of: FloatConversion.float16Bits(value).littleEndian, as: UInt16.self)
+    place += 2
   }
 
   /// Byte j: element j in the low nibble, j + 16 in the high one.
-  private static func nibbles(_ codes: [Int], to bytes: inout [UInt8]) {
+  private static func nibbles(
+    _ codes: UnsafePointer<UInt8>, _ shift: Int, to place: UnsafeMutableRawPointer
+  ) {
     for index in 0..<16 {
-      bytes.append(UInt8(codes[index] & 15) | UInt8(codes[index + 16] & 15) << 4)
+      let low = UInt8(truncatingIfNeeded: Int(codes[index]) + shift) & 15
+      let high = UInt8(truncatingIfNeeded: Int(codes[index + 16]) + shift) & 15
+      place.storeBytes(of: low | high << 4, toByteOffset: index, as: UInt8.self)
     }
   }
 
   /// The fifth bits as one 32-bit word, then the nibbles.
-  private static func fiveBits(_ codes: [Int], to bytes: inout [UInt8]) {
-    let high = codes.enumerated().reduce(UInt32(0)) {
-      $0 | UInt32($1.element >> 4 & 1) << UInt32($1.offset)
+  private static func fiveBits(
+    _ codes: UnsafePointer<UInt8>, _ shift: Int, to place: UnsafeMutableRawPointer
+  ) {
+    var high: UInt32 = 0
+    for index in 0..<32 {
+      high |= UInt32(truncatingIfNeeded: (Int(codes[index]) + shift) >> 4 & 1) << UInt32(index)
     }
-    for shift in stride(from: 0, to: 32, by: 8) {
-      bytes.append(UInt8(truncatingIfNeeded: high >> UInt32(shift)))
+    // A block's bytes lie anywhere.
+    for byte in 0..<4 {
+      place.storeBytes(
+        of: UInt8(truncatingIfNeeded: high >> UInt32(byte * 8)), toByteOffset: byte,
+        as: UInt8.self)
     }
-    nibbles(codes, to: &bytes)
+    nibbles(codes, shift, to: place + 4)
   }
 }

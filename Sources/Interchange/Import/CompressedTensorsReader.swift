@@ -135,10 +135,16 @@ struct CompressedTensorsReader {
       let (values, dtype) = try self.scales(reach)
       scales = .encoded(values, as: dtype, shape: [reach.scaleRows, reach.scaleColumns])
     }
+    let scaleFormat: ScaleFormat =
+      switch scales.dtype {
+      case .u8: .e8m0
+      case .f16: .f16
+      case .bf16: .bf16
+      default: .f32
+      }
     return TableBase(
       grid: try TableGrid(
-        format: .minifloat(.e4m3), granularity: reach.granularity,
-        scaleFormat: isByte ? .e8m0 : scales.dtype == .f16 ? .f16 : scales.dtype == .bf16 ? .bf16 : .f32),
+        format: .minifloat(.e4m3), granularity: reach.granularity, scaleFormat: scaleFormat),
       rows: shape[0], columns: shape[1],
       codes: try Tensor(dtype: .u8, shape: Shape(shape), bytes: codes), scales: scales)
   }

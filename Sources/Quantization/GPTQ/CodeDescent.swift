@@ -110,7 +110,7 @@ struct NormalizedGram: Sendable {
     _ gram: Matrix<Double>, weight: CompressedWeight, target: Matrix<Float>, operation: String
   ) throws(QuantizationError) {
     switch weight.base {
-    case .integer, .table, .planes: break
+    case .integer, .table, .planes, .blocks: break
     default: throw .notQuantized(operation: operation)
     }
     guard gram.rows == weight.columns, gram.columns == weight.columns,

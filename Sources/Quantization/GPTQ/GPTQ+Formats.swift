@@ -19,7 +19,7 @@ extension GPTQ {
   /// As with integers, but the grids are always those of round-to-nearest, fitted before the sweep.
   /// (1) With a diagonal Gram matrix the codes are those of round-to-nearest on these grids;
   /// (2) masked entries stay zero; (3) the same bits with any number of workers. The refit is for
-  /// table formats whose scales are stored one by one.
+  /// table formats whose scales are stored one by one, and for the f16 numbers of blocks.
   ///
   /// - Throws: `QuantizationError`.
   public static func quantize(
@@ -79,7 +79,63 @@ extension GPTQ {
       WeightedError.subtract(result.decodedBase(), from: target), gram: prepared.matrix, pool: pool
     )
     if options.refit { refit(&result, target: target, gram: prepared, &report, pool: pool) }
+    if options.rounding == .learned {
+      let normalized = NormalizedGram(prepared.matrix, mean: prepared.mean)
+      learn(&result, target: target, gram: normalized, options, &report, pool: pool)
+    }
     return (result, report)
+  }
+
+  /// Codes and scales in turn, until a round gains next to nothing.
+  private static func learn(
+    _ weight: inout CompressedWeight, target: Matrix<Float>, gram: NormalizedGram,
+    _ options: GPTQOptions, _ report: inout GPTQReport, pool: WorkerPool
+  ) {
+    var before = report.refit?.after ?? report.sweepError
+    for _ in 0..<options.rounds {
+      let grids: ColumnGrids
+      switch weight.base {
+      case .table(let base): grids = ColumnGrids(base)
+      case .blocks(let base): grids = ColumnGrids(base)
+      default: return
+      }
+      let old = grids.codes()
+      let codes = FormatDescent(
+        grids: grids, target: target, mask: weight.mask, gram: gram, passes: 4
+      ).codes(from: old, pool: pool)
+      var next = weight
+      next.base = grids.base(codes: codes)
+      let after = error(next, target, gram, pool)
+      guard after < before else { return }
+      report.descents.append(
+        CodeDescent.Report(
+          before: before, after: after,
+          codesChanged: zip(old, codes).count(where: { $0 != $1 })))
+      weight = next
+      var reached = after
+      if options.refit {
+        let refitted = ScaleRefit.refit(
+          weight, target: target, gram: gram, before: after, pool: pool)
+        weight = refitted.weight
+        report.refit = refitted.report
+        reached = refitted.report.after
+      }
+      if reached > 0.999 * before { return }
+      before = reached
+    }
+  }
+
+  private static func error(
+    _ weight: CompressedWeight, _ target: Matrix<Float>, _ gram: NormalizedGram,
+    _ pool: WorkerPool
+  ) -> Double {
+    let matrix = Matrix<Double>(
+      rows: gram.values.rows, columns: gram.values.columns,
+      values: gram.values.values.map { Double($0) * gram.mean })
+    return
+      (try? WeightedError.of(
+        WeightedError.subtract(weight.decodedBase(), from: target), gram: matrix, pool: pool))
+      ?? .infinity
   }
 
   /// Fits scales that are stored one by one to their codes.
@@ -110,6 +166,12 @@ extension GPTQ {
         base, mask: weight.mask, target: target, gram: normalized, pool: pool)
       outcome = found
       weight.base = .planes(planes)
+    case .blocks(let base):
+      outcome = RefitProblem(
+        base: base, mask: weight.mask, target: target, gram: normalized,
+        decoded: weight.decodedBase()
+      ).solve(pool: pool)
+      weight.base = .blocks(base.with(multipliers: outcome.scales))
     default: return
     }
     report.refit = ScaleRefit.Report(

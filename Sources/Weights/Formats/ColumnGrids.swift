@@ -150,6 +150,25 @@ public struct ColumnGrids: Sendable {
     return steps[place] * (Float(code) + low) - offsets[place]
   }
 
+  /// The codes of a base on these grids, one a byte.
+  public func codes() -> [UInt8] {
+    switch kind {
+    case .table(let base): return (0..<rows).flatMap { base.unpackedCodes(row: $0) }
+    case .mixed: preconditionFailure("a mixed base's codes are not asked for")
+    case .blocks(let base):
+      var result: [UInt8] = []
+      result.reserveCapacity(rows * columns)
+      for row in 0..<rows {
+        for index in 0..<base.blocksPerRow {
+          result += base.block(row: row, index: index).codes.map {
+            UInt8($0 - base.format.codes.lowerBound)
+          }
+        }
+      }
+      return result
+    }
+  }
+
   /// The base with the same grids and other codes, `rows × columns`, one a byte.
   public func base(codes: [UInt8]) -> Base {
     precondition(codes.count == rows * columns, "\(codes.count) codes")

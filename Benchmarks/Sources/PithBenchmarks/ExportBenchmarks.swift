@@ -1,0 +1,74 @@
+import Foundation
+import Pith
+
+/// Exports of a model of 512 MiB against plain writing of the same files.
+///
+/// Processor time counts, of a copy with fsync as of an export, which ends with one: what the disk
+/// takes is the same for both, and other people's.
+enum ExportBenchmarks {
+  static func run(_ context: BenchmarkContext) throws {
+    let folder = context.folder
+    let dense = try artefact(context, "dense", "{method: rtn, bits: 8}", skipping: true)
+    let coded = try artefact(
+      context, "int8", "{method: rtn, bits: 8, group: 32, clip: none}", skipping: false)
+    let jobs: [(what: String, artefact: String, format: String)] = [
+      ("f32 → hf", dense, "hf"), ("f32 → gguf", dense, "gguf"), ("int8 → hf, decoded", coded, "hf"),
+      ("int8 → compressed-tensors", coded, "compressed-tensors"), ("int8 → gguf", coded, "gguf"),
+    ]
+    for job in jobs {
+      let output = folder + "/export" + (job.format == "gguf" ? ".gguf" : "")
+      let file = job.format == "gguf" ? output : output + "/model.safetensors"
+      let command = [
+        context.pith, "export", job.artefact, "--format", job.format, "--output", output,
+        "--workers", "1",
+      ]
+      var (ours, plain): ([Double], [Double]) = ([], [])
+      var bytes = 0
+      for _ in 0..<5 {
+        try? FileManager.default.removeItem(atPath: output)
+        let export = try Measured.run(command)
+        guard export.status == 0 else {
+          show("export \(job.what)", "failed with \(export.status)")
+          return
+        }
+        ours.append(export.processor)
+        bytes = try ReadOnlyFile(path: file).size
+        let copy = try Measured.run([
+          "/bin/dd", "if=" + file, "of=" + folder + "/copy", "bs=1M", "conv=fsync",
+        ])
+        plain.append(copy.processor)
+      }
+      let (export, copy) = (ours.sorted()[2], plain.sorted()[2])
+      show(
+        "export \(job.what), \(Format.bytes(bytes))", "\(Format.fixed(export, 2)) s of processor")
+      show("the same against dd", Format.fixed(copy / export, 2), bar: ">= 0.5")
+      try? FileManager.default.removeItem(atPath: output)
+    }
+  }
+
+  /// A Llama of random weights of 512 MiB as an artefact.
+  private static func artefact(
+    _ context: BenchmarkContext, _ name: String, _ quantize: String, skipping: Bool
+  ) throws -> String {
+    let model = context.folder + "/llama"
+    if !FileManager.default.fileExists(atPath: model) {
+      let shape = RandomLlama(
+        hidden: 1024, layers: 7, heads: 16, keyValueHeads: 16, inner: 4096, vocabulary: 8192)
+      try shape.write(to: model)
+    }
+    let recipe = context.folder + "/\(name).yaml"
+    try """
+    version: 1
+    name: \(name)
+    targets: ["*"]
+    stages:
+      - quantize: \(quantize)
+    \(skipping ? "overrides:\n  - {targets: [\"*\"], skip: true}" : "")
+    """.write(toFile: recipe, atomically: true, encoding: .utf8)
+    let output = context.folder + "/\(name).h5"
+    _ = try Measured.run([
+      context.pith, "compress", recipe, "--model", model, "--output", output,
+    ])
+    return output
+  }
+}
