@@ -41,7 +41,7 @@ struct ColumnRun<S: SweepScalar> {
   /// GPTQ over the columns, the last one first; `pith_sweep_integer` says what the operands are.
   func sweepPlainly(
     factor: UnsafePointer<S>, sums: UnsafePointer<S>?, differences: UnsafeMutablePointer<S>,
-    rowLoss: UnsafeMutablePointer<Float>?
+    rowLoss: UnsafeMutablePointer<S>?
   ) -> (loss: Double, squaredError: Double) {
     var (loss, squaredError) = (0.0, 0.0)
     for row in 0..<stride {
@@ -64,7 +64,7 @@ struct ColumnRun<S: SweepScalar> {
         own += cost * cost
         squaredError += Double(differences[place]) * Double(differences[place])
       }
-      rowLoss?[row] = Float(own)
+      rowLoss?[row] = S(own)
       loss += own
     }
     return (loss, squaredError)

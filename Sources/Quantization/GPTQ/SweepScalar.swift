@@ -9,7 +9,7 @@ protocol SweepScalar: BLASScalar {
   static func byte(_ value: Self) -> UInt8
   static func sweep(
     _ run: ColumnRun<Self>, factor: UnsafePointer<Self>, sums: UnsafePointer<Self>?,
-    differences: UnsafeMutablePointer<Self>, rowLoss: UnsafeMutablePointer<Float>?
+    differences: UnsafeMutablePointer<Self>, rowLoss: UnsafeMutablePointer<Self>?
   ) -> (loss: Double, squaredError: Double)
 }
 
@@ -37,7 +37,7 @@ extension Double: SweepScalar {
 
   static func sweep(
     _ run: ColumnRun<Double>, factor: UnsafePointer<Double>, sums: UnsafePointer<Double>?,
-    differences: UnsafeMutablePointer<Double>, rowLoss: UnsafeMutablePointer<Float>?
+    differences: UnsafeMutablePointer<Double>, rowLoss: UnsafeMutablePointer<Double>?
   ) -> (loss: Double, squaredError: Double) {
     run.sweepPlainly(factor: factor, sums: sums, differences: differences, rowLoss: rowLoss)
   }

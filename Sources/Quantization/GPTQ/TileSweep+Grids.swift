@@ -27,7 +27,7 @@ extension TileSweep {
   }
 
   /// What each row loses in a panel on its present grids; nothing of it stays but the codes.
-  private func losses(_ panel: SweepOrder.Panel) -> [Float] {
+  private func losses(_ panel: SweepOrder.Panel) -> [S] {
     let place =
       (panel.range.lowerBound - span.lowerBound)
       * stride..<(panel.range.upperBound - span.lowerBound) * stride
@@ -36,7 +36,7 @@ extension TileSweep {
       sums.replaceSubrange(place, with: saved)
       (self.loss, self.squaredError) = (loss, squaredError)
     }
-    var result = [Float](repeating: 0, count: stride)
+    var result = [S](repeating: 0, count: stride)
     result.withUnsafeMutableBufferPointer { round(panel, losses: $0.baseAddress) }
     return result
   }

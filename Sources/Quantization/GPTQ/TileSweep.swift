@@ -156,14 +156,14 @@ final class TileSweep<S: SweepScalar> {
   }
 
   /// Rounds the columns of a panel, run after run.
-  func round(_ panel: SweepOrder.Panel, losses: UnsafeMutablePointer<Float>?) {
+  func round(_ panel: SweepOrder.Panel, losses: UnsafeMutablePointer<S>?) {
     for run in panel.runs {
       collect(run, from: run.upperBound..<panel.range.upperBound, adding: true)
       guard let losses else {
         round(run, rowLoss: nil)
         continue
       }
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: max(stride, 1)) { own in
+      withUnsafeTemporaryAllocation(of: S.self, capacity: max(stride, 1)) { own in
         round(run, rowLoss: own.baseAddress)
         for row in 0..<stride { losses[row] += own[row] }
       }
@@ -171,7 +171,7 @@ final class TileSweep<S: SweepScalar> {
   }
 
   /// Rounds the columns of a run.
-  private func round(_ range: Range<Int>, rowLoss: UnsafeMutablePointer<Float>?) {
+  private func round(_ range: Range<Int>, rowLoss: UnsafeMutablePointer<S>?) {
     let (start, top) = (range.lowerBound * stride, (1 << sweep.scheme.bits) - 1)
     let stride = stride
     let place = (range.lowerBound - span.lowerBound) * stride
