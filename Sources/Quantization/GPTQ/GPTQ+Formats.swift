@@ -97,6 +97,7 @@ extension GPTQ {
       switch weight.base {
       case .table(let base): grids = ColumnGrids(base)
       case .blocks(let base): grids = ColumnGrids(base)
+      case .planes(let base): grids = ColumnGrids(base)
       default: return
       }
       let old = grids.codes()

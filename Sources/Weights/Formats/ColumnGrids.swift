@@ -154,6 +154,7 @@ public struct ColumnGrids: Sendable {
   public func codes() -> [UInt8] {
     switch kind {
     case .table(let base): return (0..<rows).flatMap { base.unpackedCodes(row: $0) }
+    case .planes(let base): return (0..<rows).flatMap { base.unpackedCodes(row: $0) }
     case .mixed: preconditionFailure("a mixed base's codes are not asked for")
     case .blocks(let base):
       var result: [UInt8] = []
