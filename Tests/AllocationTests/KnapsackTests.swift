@@ -76,9 +76,10 @@ import Testing
     #expect(fine.loss >= bound && coarse.loss < 1.005 * bound, "\(coarse.loss / bound)")
   }
 
-  /// The largest of the Lagrangian bounds, min Σ (loss + λ·cost) − λ·budget over prices λ: no
-  /// allocation within the budget has a smaller loss. Concave in λ, so that a search by thirds over
-  /// its logarithm finds it.
+  /// The largest of the Lagrangian bounds, min Σ (loss + λ·cost) − λ·budget over prices λ.
+  ///
+  /// No allocation within the budget has a smaller loss. Concave in λ, so that a search by thirds
+  /// over its logarithm finds it.
   private func relaxed(_ units: [[Choice]], budget: Int) -> Double {
     func bound(_ exponent: Double) -> Double {
       let price = pow(10, exponent)

@@ -101,6 +101,40 @@ import Testing
     }
   }
 
+  /// Bits, sparsity and rank under one budget beat each of them alone at no more bytes, where what is
+  /// alone can meet the budget at all.
+  @Test func allKindsTogetherBeatEachAlone() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let statistics = folder + "/statistics.h5"
+      let gathered = try Program.run([
+        "calibrate", "--model", Self.model, "--data", Self.text, "--output", statistics,
+        "--sequences", "128", "--length", "128",
+      ])
+      #expect(gathered.status == 0, "\(gathered.error)")
+      func loss(_ name: String, _ options: [String]) throws -> Double {
+        let recipe = folder + "/\(name).yaml"
+        let found = try Self.search(
+          recipe,
+          ["--statistics", statistics, "--bits", "2.4", "--groups", "32,64,channel"] + options)
+        #expect((found["bits_per_weight"]?.double ?? 9) <= 2.4)
+        return found["kl_mean"]?.double ?? .nan
+      }
+      let together = try loss(
+        "all", ["--max-bits", "4", "--sparsities", "0,0.5,2:4,0.7", "--ranks", "0,4"])
+      let bits = try loss("bits", ["--max-bits", "4"])
+      let sparsity = try loss(
+        "sparsity", ["--min-bits", "4", "--max-bits", "4", "--sparsities", "0,0.5,2:4,0.7,0.8"])
+      let rank = try loss(
+        "rank",
+        ["--min-bits", "2", "--max-bits", "2", "--groups", "64,channel", "--ranks", "0,2,4"])
+      #expect(together < bits && bits < min(sparsity, rank), "\([together, bits, sparsity, rank])")
+      let text = try String(contentsOfFile: folder + "/all.yaml", encoding: .utf8)
+      #expect(text.contains("sparsegpt"))
+      let checked = try Program.run(["recipe", "check", folder + "/all.yaml"])
+      #expect(checked.status == 0, "\(checked.error)")
+    }
+  }
+
   @Test func sizesAndDivergencesAreKept() throws {
     try SharedFiles.withTemporaryFolder { folder in
       let bytes = 1_090_000

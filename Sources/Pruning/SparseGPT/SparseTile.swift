@@ -156,7 +156,9 @@ final class SparseTile: @unchecked Sendable {
     return left
   }
 
-  /// Goes through a run's columns. A fraction's run was looked at, which collected for it.
+  /// Goes through a run's columns.
+  ///
+  /// A fraction's run was looked at, which collected for it.
   func sweep(_ run: SparseSweep.Run, rounding: Bool) {
     if rounding {
       if !sweep.isFitting { collect(run) }
