@@ -144,7 +144,9 @@ struct HDF5WritingSession {
         }
         defer { H5Dclose(dataset) }
         try write(attributes, to: dataset, path: childPath)
-        if shape.elementCount > 0, deflateLevel == nil { offsets[childPath] = try offset(of: dataset, childPath) }
+        if shape.elementCount > 0, deflateLevel == nil {
+          offsets[childPath] = try offset(of: dataset, childPath)
+        }
       }
     }
   }
@@ -181,7 +183,8 @@ struct HDF5WritingSession {
     let creation = pith_hdf5_create_dataset_list()
     defer { H5Pclose(creation) }
     if let deflateLevel, shape.rank > 0, shape.elementCount > 0 {
-      H5Pset_chunk(creation, Int32(shape.rank), Self.chunk(of: shape, dtype).map { hsize_t($0) })
+      let chunk = Self.chunk(of: shape, dtype).map { hsize_t($0) }
+      H5Pset_chunk(creation, Int32(shape.rank), chunk)
       // Bytes of like weight side by side: floats shrink by it, codes stay.
       H5Pset_shuffle(creation)
       H5Pset_deflate(creation, deflateLevel)

@@ -83,8 +83,10 @@ extension RefitProblem {
     }
   }
 
-  /// As above, of ggml's blocks: the f16 that a block's scales are multiples of and, where there are
-  /// minima, that of the minima. Signs stay.
+  /// As above, of ggml's blocks.
+  ///
+  /// Unknown are the f16 that a block's scales are multiples of and, where there are minima, that of
+  /// the minima. Signs stay.
   init(
     base: BlockBase, mask: Mask?, target: Matrix<Float>, gram: Matrix<Float>,
     decoded: Matrix<Float>

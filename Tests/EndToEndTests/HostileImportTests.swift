@@ -88,7 +88,7 @@ import Testing
     (3, "weight_scale", "dtype", "\"I16\""), (4, "weight", "dtype", "\"I8\""),
     (5, "weight_packed", "dtype", "\"I8\""), (5, "weight_scale", "dtype", "\"U8\""),
     (6, "weight_scale", "dtype", "\"I8\""), (0, "scales", "data_offsets", "[0,1099511627776]"),
-    (5, "weight_packed", "shape", "[1,1]"), (3, "weight_scale", "shape", "[8,8]"),
+    (5, "weight_packed", "shape", "[1,1]"), (3, "weight_scale", "shape", "[8,4]"),
   ])
   func aMislabelledTensorIsNamed(
     _ index: Int, _ part: String, _ key: String, _ value: String

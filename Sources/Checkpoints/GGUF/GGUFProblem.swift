@@ -59,7 +59,8 @@ extension GGUFProblem: CustomStringConvertible {
       return "tensor '\(shown(tensor))' states more elements than this machine can address"
     case .type(let tensor, let type):
       let name = Self.typesNotRead[type].map { " (\($0))" } ?? ""
-      return "tensor '\(shown(tensor))' has ggml's type \(type)\(name), which is not read; known are "
+      return
+        "tensor '\(shown(tensor))' has ggml's type \(type)\(name), which is not read; known are "
         + GGUFBlockType.allCases.map(\.name).joined(separator: ", ")
     case .row(let tensor, let columns, let block):
       return "tensor '\(shown(tensor))' has rows of \(columns), which blocks of \(block) do not "

@@ -16,8 +16,10 @@ extension BlockBase {
     return result
   }
 
-  /// What the magnitudes of `multipliers` are multiplied by, ⊙ mask: scale · code and −minimum,
-  /// with the multiplier's sign. Some rows × columns, one term after the other.
+  /// What the magnitudes of `multipliers` are multiplied by, ⊙ mask.
+  ///
+  /// Scale · code and −minimum, with the multiplier's sign; some rows × columns, one term after the
+  /// other.
   public func multiplierSteps(rows range: Range<Int>, mask: Mask?) -> [Float] {
     let count = range.count * columns
     var result = [Float](repeating: 0, count: count * terms)
@@ -40,8 +42,9 @@ extension BlockBase {
     return result
   }
 
-  /// The same codes, scales and minima as multiples of other numbers: f16 ones, of which the
-  /// magnitudes are given in the order of `multipliers`; signs stay.
+  /// The same codes, scales and minima as multiples of other numbers.
+  ///
+  /// f16 ones, of which the magnitudes are given in the order of `multipliers`; signs stay.
   public func with(multipliers: [Float]) -> BlockBase {
     precondition(multipliers.count == rows * blocksPerRow * terms, "\(multipliers.count) numbers")
     var bytes: [UInt8] = []
