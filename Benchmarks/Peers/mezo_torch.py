@@ -1,17 +1,20 @@
 """Times a step of MeZO on a dense model in PyTorch against a step of `pith finetune`, taking turns.
 
     python mezo_torch.py --pith .build/release/pith --model smollm2 --artefact smol-w4.h5 \
-        --data text.txt [--batch 16] [--length 64] [--rounds 2] [--threads 1]
+        --data text.txt [--task lm|options] [--batch 16] [--length 64] [--rounds 2] [--threads 1]
 
 MeZO after the paper's algorithm 1 (arXiv 2305.17333): one seed a step; the parameters are moved in
 place by +eps z, -2 eps z, +eps z, each z drawn again from the seed, a forward pass behind the first
 two; then theta -= lr * d * z. Eager PyTorch in f32, no gradients, next-token loss of the same
-windows. `pith finetune --objective lm` runs on the artefact of the same model; a step of it is what
-N steps take less what one takes, divided by N - 1, so that opening, calibration and writing do not
-count. Processor time of the children and of this process, and the wall's clock beside it.
+windows, or the choice between two tokens after them, from the logits as the model's class makes
+them. `pith finetune` runs on the artefact of the same model with the same objective, texts cut to
+about as many tokens; a step of it is what N steps take less what one takes, divided by N - 1, so
+that opening, calibration and writing do not count. Processor time of the children and of this
+process, and the wall's clock beside it.
 """
 
 import argparse
+import json
 import os
 import resource
 import subprocess
@@ -38,12 +41,18 @@ class MeZO:
                 0.0, 1.0, size=parameter.shape, dtype=parameter.dtype, generator=generator)
             parameter.data.add_(z, alpha=scale)
 
-    def step(self, torch, batch, seed):
+    def loss(self, torch, batch, options):
+        if not options:
+            return self.model(input_ids=batch, labels=batch).loss.item()
+        logits = self.model(input_ids=batch).logits[:, -1, options]
+        return -torch.log_softmax(logits, -1)[:, 0].mean().item()
+
+    def step(self, torch, batch, seed, options=None):
         with torch.inference_mode():
             self.move(torch, seed, self.epsilon)
-            plus = self.model(input_ids=batch, labels=batch).loss.item()
+            plus = self.loss(torch, batch, options)
             self.move(torch, seed, -2 * self.epsilon)
-            minus = self.model(input_ids=batch, labels=batch).loss.item()
+            minus = self.loss(torch, batch, options)
             self.move(torch, seed, self.epsilon)
             slope = (plus - minus) / (2 * self.epsilon)
             self.move(torch, seed, -self.learning_rate * slope)
@@ -52,10 +61,22 @@ class MeZO:
 
 def pith(arguments, steps):
     with tempfile.TemporaryDirectory() as folder:
+        if arguments.task == "lm":
+            task = ["--objective", "lm", "--data", arguments.data, "--windows", "64",
+                    "--length", str(arguments.length)]
+        else:
+            # Long enough to be cut; " It was" comes on top of the text's tokens.
+            words = open(arguments.data).read(400_000).split()
+            with open(folder + "/records.jsonl", "w") as file:
+                for index in range(64):
+                    text = " ".join(words[index * 80:(index + 1) * 80])
+                    file.write(json.dumps({"text": text, "label": index % 2}) + "\n")
+            task = ["--objective", "options", "--data", folder + "/records.jsonl",
+                    "--template", "{text} It was{ terrible| great}",
+                    "--max-text-tokens", str(arguments.length - 2)]
         command = [
-            arguments.pith, "finetune", arguments.artefact, "--objective", "lm",
-            "--data", arguments.data, "--windows", "64", "--held-out-count", "1",
-            "--length", str(arguments.length), "--batch", str(arguments.batch),
+            arguments.pith, "finetune", arguments.artefact, *task,
+            "--held-out-count", "1", "--batch", str(arguments.batch),
             "--epsilon", "0.01", "--learning-rate", "1e-6", "--clip", "none",
             "--steps", str(steps), "--evaluate-every", "1000000",
             "--workers", str(arguments.threads), "--output", folder + "/tuned.h5",
@@ -71,6 +92,7 @@ def main():
         parser.add_argument(name, required=True)
     for name, value in (("batch", 16), ("length", 64), ("rounds", 2), ("threads", 1), ("steps", 4)):
         parser.add_argument("--" + name, type=int, default=value)
+    parser.add_argument("--task", choices=("lm", "options"), default="lm")
     arguments = parser.parse_args()
 
     import torch
@@ -80,7 +102,11 @@ def main():
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     model = AutoModelForCausalLM.from_pretrained(arguments.model, dtype=torch.float32).eval()
     text = open(arguments.data).read(400_000)
-    ids = AutoTokenizer.from_pretrained(arguments.model)(text)["input_ids"]
+    tokenizer = AutoTokenizer.from_pretrained(arguments.model)
+    ids = tokenizer(text)["input_ids"]
+    options = None
+    if arguments.task == "options":
+        options = [tokenizer(word)["input_ids"][0] for word in (" terrible", " great")]
     count = arguments.batch * arguments.length
     mezo = MeZO(model)
 
@@ -88,10 +114,10 @@ def main():
         start = index * count % (len(ids) - count)
         return torch.tensor(ids[start:start + count]).view(arguments.batch, arguments.length)
 
-    mezo.step(torch, batch(0), 0)  # warms up
+    mezo.step(torch, batch(0), 0, options)  # warms up
     for number in range(1, arguments.rounds + 1):
         before, clock = used(resource.RUSAGE_SELF), time.monotonic()
-        mezo.step(torch, batch(number), number)
+        mezo.step(torch, batch(number), number, options)
         own, wall = used(resource.RUSAGE_SELF) - before, time.monotonic() - clock
         one, many = pith(arguments, 1), pith(arguments, arguments.steps)
         step = [(b - a) / (arguments.steps - 1) for a, b in zip(one, many)]
