@@ -7,14 +7,7 @@ import Weights
 ///
 /// Codes, scales and zero points are taken as they are: what the folder's own tool decodes is what
 /// the artefact decodes.
-public struct ImportedModel: Sendable {
-  /// One tensor of the model.
-  public enum Content: Sendable {
-    /// A tensor of the folder, as it is.
-    case tensor(TensorDescription)
-    case weight(CompressedWeight, sourceType: DType)
-  }
-
+public struct ImportedModel: ImportableModel {
   public let source: any TensorSource
   /// What the folder calls its format.
   public let format: String
@@ -24,6 +17,8 @@ public struct ImportedModel: Sendable {
   public let configuration: String
   /// Texts that go along, by file name.
   public let companions: [String: String]
+
+  public var configurationText: String? { configuration }
 
   private let scheme: ImportScheme
   private let plain: [String: TensorDescription]
@@ -87,7 +82,7 @@ public struct ImportedModel: Sendable {
   /// One of `names`.
   ///
   /// - Throws: `InterchangeError.malformed` when a part is missing or has the wrong size.
-  public func content(of name: String) throws -> Content {
+  public func content(of name: String) throws -> ImportedContent {
     if let tensor = plain[name] { return .tensor(tensor) }
     let parts = ImportParts(
       module: String(name.dropLast(".weight".count)), source: source, byName: byName)
