@@ -3,13 +3,17 @@
 
 Reads lines, answers each with "wall processor value":
   pissa FILE ROWS COLUMNS RANK   pissa_init("pissa_niter_4") of peft; value = norm of what is left
-  gesdd FILE ROWS COLUMNS        the full decomposition by torch; value = largest singular value
+  gesdd FILE ROWS COLUMNS        the full decomposition by numpy, which is OpenBLAS's gesdd on one
+                                 thread; value = largest singular value
   eora DELTA GRAM ORDER RANK     eigh of the Gram matrix in f64, full SVD in f32; value = squared
                                  weighted error
 Files hold little-endian f32, row-major. One thread.
 """
+import os
 import sys
 import time
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
@@ -45,9 +49,8 @@ def pissa(path, rows, columns, rank):
 
 
 def gesdd(path, rows, columns):
-    weight = read(path, rows, columns)
-    wall, processor, result = timed(
-        lambda: torch.linalg.svd(weight, full_matrices=False, driver=None))
+    weight = read(path, rows, columns).numpy()
+    wall, processor, result = timed(lambda: np.linalg.svd(weight, full_matrices=False))
     return wall, processor, float(result[1][0])
 
 

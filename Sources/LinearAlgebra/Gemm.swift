@@ -36,33 +36,79 @@ public enum Gemm {
   ) throws -> Matrix<S> {
     let (m, k) = extents(left, transposed: transposeLeft)
     let (inner, n) = extents(right, transposed: transposeRight)
-    guard k == inner else {
-      throw LinearAlgebraError.sizesDisagree(
-        routine: "Gemm.product", left: "\(m) × \(k)", right: "\(inner) × \(n)")
-    }
+    try check("Gemm.product", m, k, inner, n)
     guard m > 0, n > 0, k > 0 else { return Matrix(rows: m, columns: n, repeating: 0) }
-    _ = try Workspace.extents("Gemm.product", rows: max(m, k), columns: max(n, k))
-    let (tileRows, tileColumns) = tileExtents(m: m, n: n, k: k)
     return try Matrix(rows: m, columns: n) { target in
-      try left.values.withUnsafeBufferPointer { leftValues in
-        try right.values.withUnsafeBufferPointer { rightValues in
-          // Disjoint tiles of the result, shared operands: no two workers write to one place.
-          nonisolated(unsafe) let result = target.baseAddress
-          nonisolated(unsafe) let (leftBase, rightBase) = (
-            leftValues.baseAddress, rightValues.baseAddress
-          )
-          let (lda, ldb) = (left.columns, right.columns)
-          let across = (n + tileColumns - 1) / tileColumns
-          try pool.forEach((m + tileRows - 1) / tileRows * across) { (tile: Int) throws -> Void in
-            guard let a = leftBase, let b = rightBase, let c = result else { return }
-            let row = tile / across * tileRows
-            let column = tile % across * tileColumns
-            BLAS.gemm(
-              m: min(tileRows, m - row), n: min(tileColumns, n - column), k: k, alpha: 1,
-              a: a + (transposeLeft ? row : row * lda), lda: lda, transposeA: transposeLeft,
-              b: b + (transposeRight ? column * ldb : column), ldb: ldb,
-              transposeB: transposeRight, beta: 0, c: c + row * n + column, ldc: n)
-          }
+      try tiles(
+        left, transposeLeft, right, transposeRight, alpha: 1, beta: 0, into: target.baseAddress,
+        pool)
+    }
+  }
+
+  /// target ← target − op(left) · op(right), without a copy of anything.
+  ///
+  /// - Throws: as `product`.
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
+  public static func subtract<S: BLASScalar>(
+    _ left: Matrix<S>, transposed transposeLeft: Bool = false, _ right: Matrix<S>,
+    transposed transposeRight: Bool = false, from target: inout Matrix<S>,
+    pool: WorkerPool = .serial
+  ) throws {
+    let (m, k) = extents(left, transposed: transposeLeft)
+    let (inner, n) = extents(right, transposed: transposeRight)
+    try check("Gemm.subtract", m, k, inner, n)
+    guard target.rows == m, target.columns == n else {
+      throw LinearAlgebraError.sizesDisagree(
+        routine: "Gemm.subtract", left: "\(target.rows) × \(target.columns)", right: "\(m) × \(n)")
+    }
+    guard m > 0, n > 0, k > 0 else { return }
+    try target.values.withUnsafeMutableBufferPointer { values in
+      try tiles(
+        left, transposeLeft, right, transposeRight, alpha: -1, beta: 1, into: values.baseAddress,
+        pool)
+    }
+  }
+
+  private static func check(
+    _ routine: String, _ m: Int, _ k: Int, _ inner: Int, _ n: Int
+  ) throws(LinearAlgebraError) {
+    guard k == inner else {
+      throw .sizesDisagree(routine: routine, left: "\(m) × \(k)", right: "\(inner) × \(n)")
+    }
+    if m > 0, n > 0, k > 0 {
+      _ = try Workspace.extents(routine, rows: max(m, k), columns: max(n, k))
+    }
+  }
+
+  /// result ← alpha · op(left) · op(right) + beta · result, tile by tile.
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
+  private static func tiles<S: BLASScalar>(
+    _ left: Matrix<S>, _ transposeLeft: Bool, _ right: Matrix<S>, _ transposeRight: Bool, alpha: S,
+    beta: S, into target: UnsafeMutablePointer<S>?, _ pool: WorkerPool
+  ) throws {
+    let (m, k) = extents(left, transposed: transposeLeft)
+    let n = extents(right, transposed: transposeRight).columns
+    let (tileRows, tileColumns) = tileExtents(m: m, n: n, k: k)
+    try left.values.withUnsafeBufferPointer { leftValues in
+      try right.values.withUnsafeBufferPointer { rightValues in
+        // Disjoint tiles of the result, shared operands: no two workers write to one place.
+        nonisolated(unsafe) let result = target
+        nonisolated(unsafe) let (leftBase, rightBase) = (
+          leftValues.baseAddress, rightValues.baseAddress
+        )
+        let (lda, ldb) = (left.columns, right.columns)
+        let across = (n + tileColumns - 1) / tileColumns
+        try pool.forEach((m + tileRows - 1) / tileRows * across) { (tile: Int) throws -> Void in
+          guard let a = leftBase, let b = rightBase, let c = result else { return }
+          let row = tile / across * tileRows
+          let column = tile % across * tileColumns
+          BLAS.gemm(
+            m: min(tileRows, m - row), n: min(tileColumns, n - column), k: k, alpha: alpha,
+            a: a + (transposeLeft ? row : row * lda), lda: lda, transposeA: transposeLeft,
+            b: b + (transposeRight ? column * ldb : column), ldb: ldb,
+            transposeB: transposeRight, beta: beta, c: c + row * n + column, ldc: n)
         }
       }
     }

@@ -16,22 +16,17 @@ struct DecompressCommand: ParsableCommand {
   @Argument(help: "The dense checkpoint to write.")
   var output: String
 
-  @Flag(help: "Replace an existing output.")
-  var force = false
-
-  @Option(help: "Threads. Default: all cores.")
-  var workers: Int?
+  @OptionGroup var writing: WritingOptions
 
   func run() throws {
     let file = try ArtefactFile(path: artefact)
-    try OutputCheck.mayWrite(output, force: force, inputs: [artefact])
+    try writing.check(output, inputs: [artefact])
     let printer = ProgressPrinter(quiet: false, showsTensors: false)
     let layout = try Decompression.layout(of: file)
     let target = try CheckpointWriter.open(
       path: output, tensors: layout, metadata: file.denseMetadata)
     try Decompression.run(
-      file, into: target, workers: max(1, workers ?? RunOptions.defaultWorkers),
-      report: printer.report)
+      file, into: target, workers: writing.workerCount, report: printer.report)
     try target.sink.finish()
     printer.finish()
     print("written: \(output), \(layout.count) tensors")

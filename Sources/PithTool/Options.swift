@@ -43,6 +43,21 @@ struct RecipeOptions: ParsableArguments {
   }
 }
 
+/// How a command that makes one file or folder of another writes it.
+struct WritingOptions: ParsableArguments {
+  @Flag(help: "Replace an existing output.")
+  var force = false
+
+  @Option(help: "Threads. Default: all cores.")
+  var workers: Int?
+
+  var workerCount: Int { max(1, workers ?? RunOptions.defaultWorkers) }
+
+  func check(_ output: String, inputs: [String]) throws {
+    try OutputCheck.mayWrite(output, force: force, inputs: inputs)
+  }
+}
+
 /// The model that a recipe is for.
 struct ModelOptions: ParsableArguments {
   @Option(help: "The model: a folder or a file.")

@@ -5,7 +5,8 @@
 
 MODEL is a folder that transformers loads. PiSSA and CorDA: base and adapter together give the original
 model's logits to 1e-4; EoRA over a decoded base: those of the artefact, which 'pith decompress' writes
-as a dense model. An adapter that peft made is read back by the same rules in InterchangeTests.
+as a dense model. The other way, adapters that peft made (patterns of ranks and alphas, rslora) are imported
+over MODEL, and a PiSSA adapter that was trained becomes a plain one: the logits are peft's.
 Exits 77 where peft or transformers is missing.
 """
 import os
@@ -15,7 +16,7 @@ import tempfile
 
 try:
     import torch
-    from peft import PeftModel
+    from peft import LoraConfig, PeftModel, get_peft_model
     from transformers import AutoModelForCausalLM
 except ImportError as missing:
     print(f"skipped: {missing}")
@@ -49,6 +50,59 @@ def load(folder):
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
 
+def check(name, found, expected, without):
+    """The adapter must matter: without it the base is another model."""
+    worst = float((found - expected).abs().max())
+    bare = float((without - expected).abs().max())
+    ok = worst <= 1e-4 < bare
+    print(f"{'ok  ' if ok else 'FAIL'} {name}: largest difference of logits {worst:.2e}, without the "
+          f"adapter {bare:.2e}", flush=True)
+    return 0 if ok else 1
+
+
+def jostle(model, amount):
+    """Stands for training: every factor moves."""
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if "lora_" in name:
+                value += amount * torch.randn_like(value)
+
+
+def imported(pith, source, work, tokens, expected_of_original):
+    """Adapters of peft's own making, read by Pith."""
+    failed = 0
+    targets = ["q_proj", "v_proj", "down_proj"]
+    configs = {
+        "plain": LoraConfig(r=4, lora_alpha=6, target_modules=targets),
+        "patterns": LoraConfig(
+            r=4, lora_alpha=8, target_modules=targets, rank_pattern={"v_proj": 2},
+            alpha_pattern={"layers.0.self_attn.q_proj": 5}),
+        "rslora": LoraConfig(r=4, lora_alpha=8, target_modules=targets, use_rslora=True),
+    }
+    for name, config in configs.items():
+        model = get_peft_model(load(source), config)
+        jostle(model, 0.02)
+        place = f"{work}/made-{name}"
+        model.save_pretrained(place)
+        run(pith, "import", place, "--base", source, "--output", place + ".h5")
+        run(pith, "decompress", place + ".h5", place + "-dense")
+        failed += check(
+            f"imported, {name}", logits(load(place + "-dense"), tokens), logits(model, tokens),
+            expected_of_original)
+    # A residual adapter, trained, as a plain one beside the original.
+    config = LoraConfig(
+        r=4, lora_alpha=4, target_modules=targets, init_lora_weights="pissa", use_rslora=True)
+    model = get_peft_model(load(source), config)
+    start, end, plain = (f"{work}/pissa-{name}" for name in ("start", "end", "plain"))
+    model.save_pretrained(start)
+    jostle(model, 0.02)
+    model.save_pretrained(end)
+    run(pith, "merge", "adapter", end, "--initial", start, "--output", plain)
+    found = logits(PeftModel.from_pretrained(load(source), plain), tokens)
+    failed += check("trained pissa, made plain", found, logits(model, tokens), expected_of_original)
+    return failed
+
+
 def main(pith, source):
     torch.manual_seed(1)
     failed = 0
@@ -73,13 +127,8 @@ def main(pith, source):
             else:
                 run(pith, "decompress", place + ".h5", place + "-dense")
                 what, expected = "artefact", logits(load(place + "-dense"), tokens)
-            worst = float((found - expected).abs().max())
-            without = float((bare - expected).abs().max())
-            # The adapter must matter: without it the base is another model.
-            ok = worst <= 1e-4 < without
-            failed += not ok
-            print(f"{'ok  ' if ok else 'FAIL'} {name}: largest difference of logits from the {what} "
-                  f"{worst:.2e}, without the adapter {without:.2e}", flush=True)
+            failed += check(f"{name}, against the {what}", found, expected, bare)
+        failed += imported(pith, source, work, tokens, expected_of_original)
     return 1 if failed else 0
 
 

@@ -32,7 +32,7 @@ struct DiagnosticTests {
       """,
       """
       4️⃣error: unknown key 'xyzzy' in 'low_rank' (known keys: method, of, rank, ratio, energy, \
-      factors, iterations, oversample, fisher)
+      allocation, factors, iterations, oversample, fisher)
       """)
   }
 
@@ -142,8 +142,8 @@ struct DiagnosticTests {
       stages: narrow, rotate, smooth, transform, outliers, prune, low_rank, quantize, activations, budget, finetune)
       """,
       """
-      7️⃣error: 'low_rank' must be a mapping of options (method, of, rank, ratio, energy, factors, \
-      iterations, oversample, fisher), found nothing
+      7️⃣error: 'low_rank' must be a mapping of options (method, of, rank, ratio, energy, allocation, \
+      factors, iterations, oversample, fisher), found nothing
       """,
       """
       8️⃣error: a stage must be a mapping such as 'quantize: {…}', found a list (known stages: \

@@ -76,21 +76,28 @@ enum LowRankBenchmarks {
   }
 
   private static func exact(_ context: BenchmarkContext, _ peer: Peer?) throws {
+    for order in [1024, 2048] {
+      let weight = try matrix(order, order)
+      let file = context.folder + "/weight.f32"
+      try write(weight, to: file)
+      var (ours, theirs): ([Taken], [Taken]) = ([], [])
+      for _ in 0..<3 {
+        ours.append(try Taken.by { _ = try SVD.exact(weight) })
+        if let reply = try peer?.ask("gesdd \(file) \(order) \(order)") {
+          theirs.append(Taken(wall: reply.wall, processor: reply.processor))
+        }
+      }
+      report(
+        "exact SVD \(order) × \(order)", Taken.median(ours),
+        theirs.isEmpty ? nil : Taken.median(theirs), errors: nil, bar: "no slower than gesdd")
+    }
     let weight = try matrix(1024, 1024)
-    let file = context.folder + "/weight.f32"
-    try write(weight, to: file)
-    let taken = try (0..<3).map { _ in try Taken.by { _ = try SVD.exact(weight) } }
-    let reply = try peer?.ask("gesdd \(file) 1024 1024")
-    report(
-      "exact SVD 1024 × 1024", Taken.median(taken),
-      reply.map { Taken(wall: $0.wall, processor: $0.processor) }, errors: nil,
-      bar: "no slower than gesdd")
     let pool = WorkerPool(workers: 2)
     let both = try Taken.by {
       try pool.forEach(2) { (_: Int) throws -> Void in _ = try SVD.exact(weight) }
     }
     show(
-      "two of them on two workers",
+      "two of 1024 × 1024 on two workers",
       "\(Format.duration(both.wall)) wall, "
         + "\(Format.duration(both.processor)) of processor")
   }

@@ -7,14 +7,7 @@ import Weights
 ///
 /// Codes, scales and zero points are taken as they are, and so are a GGUF file's blocks: what the
 /// model's own tool decodes is what the artefact decodes.
-public struct ImportedModel: Sendable {
-  /// One tensor of the model.
-  public enum Content: Sendable {
-    /// A tensor of the model, as it is.
-    case tensor(TensorDescription)
-    case weight(CompressedWeight, sourceType: DType)
-  }
-
+public struct ImportedModel: ImportableModel {
   public let source: any TensorSource
   /// What the model's format is called.
   public let format: String
@@ -24,8 +17,9 @@ public struct ImportedModel: Sendable {
   public let configuration: String
   /// Texts that go along, by file name.
   public let companions: [String: String]
-  /// What of the model is not taken over.
   public let warnings: [String]
+
+  public var configurationText: String? { configuration }
 
   /// How weights are kept.
   private enum Layout: Sendable {
@@ -136,7 +130,7 @@ public struct ImportedModel: Sendable {
   /// One of `names`.
   ///
   /// - Throws: `InterchangeError.malformed` when a part is missing or has the wrong size.
-  public func content(of name: String) throws -> Content {
+  public func content(of name: String) throws -> ImportedContent {
     if let tensor = plain[name] { return .tensor(tensor) }
     switch layout {
     case .folder(let scheme, let sourceType):

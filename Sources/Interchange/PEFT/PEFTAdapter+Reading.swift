@@ -10,9 +10,11 @@ extension PEFTAdapter {
   /// them: a module of another rank without an alpha of its own has alpha / its rank. An alpha that
   /// is missing is 8, as there.
   ///
+  /// - Parameter residual: whether an adapter over a residual base, whose start `peft` would compute
+  ///   again on loading, is read all the same: its factors, to be converted.
   /// - Throws: `InterchangeError.malformed`, `.unsupported` (DoRA, biases, embeddings, other kinds of
-  ///   adapters, one whose start would be computed again on loading), `CheckpointError`.
-  public init(folder: String) throws {
+  ///   adapters, and residual ones), `CheckpointError`.
+  public init(folder: String, allowingResidual residual: Bool = false) throws {
     let path = folder + "/" + Self.configurationName
     guard let data = FileManager.default.contents(atPath: path),
       let object = (try? JSONParser.parse(String(decoding: data, as: UTF8.self)))?.object
@@ -20,7 +22,7 @@ extension PEFTAdapter {
       throw InterchangeError.malformed(
         path: path, item: "the file", found: "nothing readable", expected: "a JSON object")
     }
-    try Self.check(object, path: path)
+    try Self.check(object, allowingResidual: residual, path: path)
     let source = try SafetensorsSource(path: folder + "/" + Self.weightsName)
     var found: [String: (a: Tensor?, b: Tensor?)] = [:]
     var order: [String] = []
@@ -64,7 +66,9 @@ extension PEFTAdapter {
     return nil
   }
 
-  private static func check(_ object: JSONObject, path: String) throws(InterchangeError) {
+  private static func check(
+    _ object: JSONObject, allowingResidual: Bool, path: String
+  ) throws(InterchangeError) {
     func refuse(_ what: String, _ advice: String) -> InterchangeError {
       .unsupported(path: path, what: what, advice: advice)
     }
@@ -81,12 +85,12 @@ extension PEFTAdapter {
       throw refuse(
         "modules_to_save replaces whole layers", "merge it with peft and compress the result")
     }
-    if let start = object["init_lora_weights"]?.string {
+    if let start = object["init_lora_weights"]?.string, !allowingResidual {
       let residual = ["pissa", "olora", "corda", "loftq", "lora_ga"]
       if residual.contains(where: { start.hasPrefix($0) }) {
         throw refuse(
           "init_lora_weights is '\(start)': the base would be decomposed again",
-          "convert the adapter to a plain one (save_pretrained with path_initial_model_for_weight_conversion)"
+          "convert the adapter to a plain one ('pith merge adapter', with the initial factors)"
         )
       }
     }

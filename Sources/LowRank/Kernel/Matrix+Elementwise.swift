@@ -72,8 +72,17 @@ extension Matrix where Element: BLASScalar {
   @_specialize(where Element == Double)
   private func summedSquares() -> Double {
     values.withUnsafeBufferPointer { values in
-      var sum = 0.0
-      for value in values { sum += Double(value) * Double(value) }
+      // Eight sums side by side: one alone waits for each addition.
+      var sums = SIMD8<Double>.zero
+      let whole = values.count / 8 * 8
+      for start in stride(from: 0, to: whole, by: 8) {
+        for lane in 0..<8 {
+          let value = Double(values[start + lane])
+          sums[lane] += value * value
+        }
+      }
+      var sum = sums.sum()
+      for index in whole..<values.count { sum += Double(values[index]) * Double(values[index]) }
       return sum
     }
   }

@@ -6,39 +6,43 @@ import Tensors
 /// Y = Q·Lᵀ with L·Lᵀ = YᵀY, the Gram matrix and its factor in f64: two products instead of
 /// reflections, several times faster for thin matrices. It loses orthogonality with the square of
 /// the condition number, so columns are brought to one length first, and where the factor fails
-/// (or a second pass is asked for and fails) Householder's reflections take over.
+/// Householder's reflections take over.
 enum OrthonormalBasis {
-  /// - Parameter passes: 2 gives orthogonality to rounding, 1 is enough between iterations.
   @_specialize(where S == Float)
   @_specialize(where S == Double)
   static func of<S: BLASScalar>(
-    _ matrix: Matrix<S>, passes: Int = 1, pool: WorkerPool = .serial
+    _ matrix: Matrix<S>, pool: WorkerPool = .serial
   ) throws -> Matrix<S> {
-    var basis = matrix
-    for _ in 0..<passes {
-      guard let next = try pass(basis, pool: pool) else { return try QR.thin(matrix).q }
-      basis = next
-    }
-    return basis
+    try orthonormalised(matrix, pool: pool).columns
   }
 
-  private static func pass<S: BLASScalar>(
-    _ matrix: Matrix<S>, pool: WorkerPool
-  ) throws -> Matrix<S>? {
+  /// The basis, and whether the columns were so far from each other's span that it is orthonormal,
+  /// and orthogonal to what the columns were orthogonal to, up to a few thousand ulps.
+  @_specialize(where S == Float)
+  @_specialize(where S == Double)
+  static func orthonormalised<S: BLASScalar>(
+    _ matrix: Matrix<S>, pool: WorkerPool = .serial
+  ) throws -> (columns: Matrix<S>, isSafe: Bool) {
     let gram = try Syrk.gram(matrix.inDouble, pool: pool)
     let order = gram.rows
     let lengths = (0..<order).map { gram[$0, $0].squareRoot() }
-    guard lengths.allSatisfy({ $0 > 0 && $0.isFinite }) else { return nil }
+    guard lengths.allSatisfy({ $0 > 0 && $0.isFinite }) else {
+      return (try QR.thin(matrix).q, false)
+    }
     var unit = gram
-    for row in 0..<order {
-      for column in 0..<order { unit[row, column] /= lengths[row] * lengths[column] }
+    unit.values.withUnsafeMutableBufferPointer { values in
+      for row in 0..<order {
+        for column in 0..<order { values[row * order + column] /= lengths[row] * lengths[column] }
+      }
     }
     guard let factor = try? Cholesky.factor(unit), factor.dampingUsed == 0,
+      let least = (0..<order).map({ factor.factor[$0, $0] }).min(),
       // A pivot this small means that a column is the others' to within f32.
-      (0..<order).allSatisfy({ factor.factor[$0, $0] > 1e-5 })
-    else { return nil }
+      least > 1e-5
+    else { return (try QR.thin(matrix).q, false) }
     let scaled = matrix.scalingColumns(by: lengths.map { S(1 / $0) })
-    return try Triangular.solve(
+    let basis = try Triangular.solve(
       scaled, byInverseOf: Matrix<S>(rounding: factor.factor), .lower, transposed: true)
+    return (basis, least > 1e-3 && (lengths.max() ?? 0) < 1e4 * (lengths.min() ?? 0))
   }
 }

@@ -34,16 +34,20 @@ public struct ThinFactors<S: BLASScalar>: Sendable {
   @_specialize(where S == Float)
   @_specialize(where S == Double)
   public func product(pool: WorkerPool = .serial) throws -> Matrix<S> {
-    let scaled =
-      scale == 1 ? a : a.scalingRows(by: [S](repeating: S(scale), count: a.rows))
-    return try b.multiplied(by: scaled, pool: pool)
+    try b.multiplied(by: scaledA, pool: pool)
+  }
+
+  private var scaledA: Matrix<S> {
+    scale == 1 ? a : a.scalingRows(by: [S](repeating: S(scale), count: a.rows))
   }
 
   /// W − s·B·A, what a base keeps.
   @_specialize(where S == Float)
   @_specialize(where S == Double)
   public func residual(of matrix: Matrix<S>, pool: WorkerPool = .serial) throws -> Matrix<S> {
-    matrix.subtracting(try product(pool: pool))
+    var rest = matrix
+    try Gemm.subtract(b, scaledA, from: &rest, pool: pool)
+    return rest
   }
 
   /// The balanced pair for U (m × r, orthonormal columns) and P (r × n).

@@ -22,8 +22,8 @@ public enum ErrorCompensation {
     return clamped.map { $0 / middle }
   }
 
-  /// The best factors of Δ under a weighting, by the dense solver for small matrices and by
-  /// subspace iteration for large ones.
+  /// The best factors of Δ under a weighting, by the dense solver for small matrices and in
+  /// a Krylov space for large ones.
   ///
   /// (1) Among factors of this rank none has a smaller ‖(Δ − B·A)·S‖_F; (2) Δ = 0 and M = 0 give
   /// factors of zeros; (3) scaling M changes nothing; (4) the error falls with the rank.
@@ -46,7 +46,7 @@ public enum ErrorCompensation {
   }
 
   /// The short side up to which the dense solver is the quicker one.
-  static let denseOrder = 768
+  static let denseOrder = 256
 
   /// GPTQModel's form of EoRA, through a truncated inverse of H's root, for adapters that must
   /// agree with its own where H is singular: directions that no token reached stay as they are.

@@ -8,6 +8,8 @@ public enum FactorFormat: Sendable, Hashable {
   case dense(DType)
   /// Codes on a symmetric grid: A in groups along the inputs, B in groups along the rank.
   case integer(bits: Int)
+  /// NF4's sixteen values, groups as for integers.
+  case normalFloat4
 
   /// Inputs of A that share a scale.
   static let groupOfA = 64
@@ -16,18 +18,41 @@ public enum FactorFormat: Sendable, Hashable {
 
   /// Bytes of a pair of factors, exact.
   public func bytes(rows: Int, columns: Int, rank: Int) -> Int {
+    func part(_ rows: Int, _ columns: Int, _ group: Int) -> Int {
+      let bits =
+        switch self {
+        case .dense(let type): 8 * type.bytes
+        case .integer(let bits): bits
+        case .normalFloat4: NumberFormat.normalFloat4.bits
+        }
+      if case .dense = self { return rows * columns * bits / 8 }
+      let scales =
+        switch GroupFallback.resolve(requested: group, columns: columns).granularity {
+        case .group(let length): columns / length
+        default: 1
+        }
+      return rows * ((columns * bits + 7) / 8 + 2 * scales)
+    }
+    return part(rows, rank, Self.groupOfB) + part(rank, columns, Self.groupOfA)
+  }
+
+  /// A factor's codes; nil for formats that are none.
+  fileprivate func codes(
+    of matrix: Matrix<Float>, group: Int, pool: WorkerPool
+  ) throws -> Base? {
+    let granularity = GroupFallback.resolve(requested: group, columns: matrix.columns).granularity
     switch self {
-    case .dense(let type): return rank * (rows + columns) * type.bytes
+    case .dense: return nil
     case .integer(let bits):
-      func part(_ rows: Int, _ columns: Int, _ group: Int) -> Int {
-        let scales =
-          switch GroupFallback.resolve(requested: group, columns: columns).granularity {
-          case .group(let length): columns / length
-          default: 1
-          }
-        return rows * ((columns * bits + 7) / 8 + 2 * scales)
-      }
-      return part(rows, rank, Self.groupOfB) + part(rank, columns, Self.groupOfA)
+      let scheme = try IntegerScheme(
+        bits: bits, symmetric: true, granularity: granularity, scaleType: .f16,
+        clip: bits >= 8 ? .none : .meanSquare())
+      return .integer(
+        try IntegerBase.roundToNearest(matrix, scheme: scheme, mask: nil, pool: pool))
+    case .normalFloat4:
+      let scheme = try TableScheme(
+        TableGrid(format: .normalFloat4, granularity: granularity, scaleFormat: .f16))
+      return .table(try TableBase.roundToNearest(matrix, scheme: scheme, pool: pool))
     }
   }
 }
@@ -37,6 +62,7 @@ extension FactorFormat: CustomStringConvertible {
     switch self {
     case .dense(let type): type.rawValue
     case .integer(let bits): "int\(bits)"
+    case .normalFloat4: "nf4"
     }
   }
 }
@@ -62,8 +88,8 @@ extension ThinFactors where S == Float {
       }
       path = LowRankPath(
         b: .dense(b, as: type), a: .dense(a, as: type), scale: Float(scale))
-    case .integer(let bits):
-      path = try quantized(bits: bits, target: target, pool: pool)
+    case .integer, .normalFloat4:
+      path = try quantized(as: format, target: target, pool: pool)
     }
     for (part, factor) in [("b", path.b), ("a", path.a)] {
       if let index = Finiteness.firstNonFinite(factor.decoded().values) {
@@ -74,7 +100,7 @@ extension ThinFactors where S == Float {
   }
 
   private func quantized(
-    bits: Int, target: Matrix<Float>?, pool: WorkerPool
+    as format: FactorFormat, target: Matrix<Float>?, pool: WorkerPool
   ) throws -> LowRankPath {
     var lengths = [Double](repeating: 0, count: rank)
     for row in 0..<b.rows {
@@ -87,23 +113,16 @@ extension ThinFactors where S == Float {
     let used = lengths.filter { $0 > 0 }
     let common = used.isEmpty ? 1 : used.reduce(0, +) / Double(used.count)
     let even = b.scalingColumns(by: lengths.map { $0 > 0 ? Float(common / $0) : 0 })
-    let storedB = try Self.codes(even, bits: bits, group: FactorFormat.groupOfB, pool: pool)
+    func stored(_ matrix: Matrix<Float>, _ group: Int) throws -> Base {
+      try format.codes(of: matrix, group: group, pool: pool) ?? .dense(matrix)
+    }
+    let storedB = try stored(even, FactorFormat.groupOfB)
     var right = a.scalingRows(by: lengths.map { Float($0 / common) })
     if let target, let fitted = try Self.fitted(storedB.decoded(), target, scale, pool) {
       right = fitted
     }
-    let storedA = try Self.codes(right, bits: bits, group: FactorFormat.groupOfA, pool: pool)
-    return LowRankPath(b: storedB, a: storedA, scale: Float(scale))
-  }
-
-  private static func codes(
-    _ matrix: Matrix<Float>, bits: Int, group: Int, pool: WorkerPool
-  ) throws -> Base {
-    let scheme = try IntegerScheme(
-      bits: bits, symmetric: true,
-      granularity: GroupFallback.resolve(requested: group, columns: matrix.columns).granularity,
-      scaleType: .f16, clip: bits >= 8 ? .none : .meanSquare())
-    return .integer(try IntegerBase.roundToNearest(matrix, scheme: scheme, mask: nil, pool: pool))
+    return LowRankPath(
+      b: storedB, a: try stored(right, FactorFormat.groupOfA), scale: Float(scale))
   }
 
   /// (BᵀB)⁻¹BᵀT/s; nil where B has lost its rank.

@@ -44,6 +44,8 @@ public struct LowRankChoice: Sendable, Hashable {
   public var method: Method
   public var role: Role
   public var rank: Rank
+  /// Whether the rank is an average over all weights of the stage, to be handed out by error.
+  public var isAllocated = false
   public var factors: FactorFormat
   /// Power iterations of `pissa_fast`, turns of `qpissa` and `loftq`.
   public var iterations: Int
@@ -122,6 +124,15 @@ extension LowRankChoice.Method {
     switch self {
     case .l2qer, .qeraApprox, .fwsvd: true
     default: needsGram
+    }
+  }
+
+  /// Whether a rank's error follows from the leading singular values alone, so that ranks can be
+  /// handed out by it.
+  public var hasCurve: Bool {
+    switch self {
+    case .qpissa, .loftq, .cordaInstruction, .cordaKnowledge, .milora: false
+    default: true
     }
   }
 

@@ -59,7 +59,7 @@ public enum LowRankStage {
     choice.method == .cordaKnowledge ? nil : target
   }
 
-  private static func weighting(
+  static func weighting(
     for choice: LowRankChoice, _ statistics: LowRankStatistics, columns: Int,
     _ notes: inout [String]
   ) throws -> InputWeighting {

@@ -8,7 +8,7 @@ import Synchronization
 import Tensors
 import Weights
 
-/// Another tool's quantized folder → an artefact.
+/// Another tool's model → an artefact.
 public enum ImportRun {
   /// What an import brought in.
   public struct Outcome: Sendable {
@@ -22,7 +22,7 @@ public enum ImportRun {
   ///
   /// - Throws: `InterchangeError` for parts that are missing or misshaped, `PipelineError`.
   public static func run(
-    _ model: ImportedModel, output: String, identity tool: ToolIdentity, workers: Int,
+    _ model: any ImportableModel, output: String, identity tool: ToolIdentity, workers: Int,
     durable: Bool = true, report: @escaping @Sendable (RunEvent) -> Void = { _ in }
   ) throws -> Outcome {
     let folder = WorkFolder(output: output)
@@ -44,7 +44,7 @@ public enum ImportRun {
     let recipe = JSONValue(dictionaryLiteral: ("import", .string(model.format)))
       .text(.canonical)
     let header = ArtefactHeader(
-      toolVersion: tool.version, configuration: model.configuration,
+      toolVersion: tool.version, configuration: model.configurationText,
       companions: model.companions, recipeName: "import", recipe: recipe,
       recipeHash: Array(recipe.utf8).withUnsafeBytes { SHA256.hexadecimal(of: $0) },
       sourceFormat: model.format, sourceMetadata: [:], seed: 0, fingerprint: tool.fingerprint)
@@ -58,10 +58,13 @@ public enum ImportRun {
   }
 
   private static func entry(
-    _ name: String, _ model: ImportedModel, _ part: PartFile
+    _ name: String, _ model: any ImportableModel, _ part: PartFile
   ) throws -> ArtefactEntry {
     switch try model.content(of: name) {
     case .tensor(let tensor):
+      if let first = tensor.sharesStorageWith {
+        return ArtefactEntry(name: name, content: .tied(to: first))
+      }
       let values = try model.source.load(tensor)
       let found = values.bytes.withBuffer { FloatConversion.firstNonFinite($0, as: tensor.dtype) }
       if let found {

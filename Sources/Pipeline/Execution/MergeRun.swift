@@ -1,9 +1,5 @@
 import Artefacts
-import Digests
-import Foundation
 import LowRank
-import Tensors
-import Weights
 
 /// Folds the low-rank paths of an artefact's weights into their bases, and leaves an artefact.
 public enum MergeRun {
@@ -21,50 +17,16 @@ public enum MergeRun {
   public static func run(
     _ artefact: ArtefactFile, output: String, intoCodes: Bool, workers: Int, durable: Bool = true
   ) throws -> [Outcome] {
-    let partPath = output + ".pith-merge"
-    let part = try PartFile(path: partPath)
-    defer { try? FileManager.default.removeItem(atPath: partPath) }
     var outcomes: [Outcome] = []
-    var entries: [ArtefactEntry] = []
-    for name in artefact.names {
-      let content = try artefact.content(of: name)
-      if let first = content.tiedTo {
-        entries.append(ArtefactEntry(name: name, content: .tied(to: first)))
-        continue
-      }
-      switch content.kind {
-      case .tensor(let tensor):
-        let dataset = try store(tensor, path: "", attributes: [:], in: part)
-        entries.append(ArtefactEntry(name: name, content: .tensor(dataset)))
-      case .weight(var weight):
-        if !weight.lowRank.isEmpty, intoCodes || weight.base?.isQuantized != true {
-          let merged = PathMerging.merged(weight)
-          weight = merged.weight
-          outcomes.append(Outcome(name: name, report: merged.report))
-        }
-        let encoded = weight.encodedParts()
-        var attributes = encoded.attributes
-        attributes[ArtefactEntry.sourceTypeAttribute] = .string(content.sourceType.rawValue)
-        let datasets = try encoded.parts.map {
-          try store($0.tensor, path: $0.path, attributes: $0.attributes, in: part)
-        }
-        entries.append(
-          ArtefactEntry(name: name, content: .weight(attributes: attributes, datasets: datasets)))
-      }
+    try ArtefactRewrite.run(artefact, output: output, workers: workers, durable: durable) {
+      name, content in
+      guard case .weight(let weight) = content.kind, !weight.lowRank.isEmpty,
+        intoCodes || weight.base?.isQuantized != true
+      else { return content.kind }
+      let merged = PathMerging.merged(weight)
+      outcomes.append(Outcome(name: name, report: merged.report))
+      return .weight(merged.weight)
     }
-    try ArtefactWriter.assemble(
-      header: artefact.header, entries: entries, target: output,
-      workPath: output + ".pith-merge-output", durable: durable, pool: WorkerPool(workers: workers))
     return outcomes
-  }
-
-  private static func store(
-    _ tensor: Tensor, path: String, attributes: [String: AttributeValue], in part: PartFile
-  ) throws -> ArtefactDataset {
-    let payload = PartPayload(in: part, byteCount: tensor.bytes.count, hashing: true)
-    try tensor.bytes.withBuffer { bytes throws(PipelineError) in try payload.append(bytes) }
-    return ArtefactDataset(
-      path: path, dtype: tensor.dtype, shape: tensor.shape, attributes: attributes,
-      sha256: payload.finish(), location: PartLocation(file: part.path, offset: payload.offset))
   }
 }

@@ -14,8 +14,11 @@ import Weights
 /// layers of the share of the output's energy that is lost is then made least under the budget
 /// (`BudgetAllocation`): never more than by the best single choice of these candidates.
 enum BudgetPass {
-  /// Groups that are tried; those that do not divide a width fall back as in `quantize`.
-  static let groups = [32, 64, 128]
+  /// Groups that are tried.
+  ///
+  /// Those that do not divide a width fall back as in `quantize`, and what two come to alike is
+  /// measured once. 192 divides widths, such as 576, that 128 does not.
+  static let groups = [32, 64, 128, 192]
   /// Ranks that are tried, up to half the smaller side; 0 is no repair.
   static let ranks = [0, 4, 8, 16, 32, 64, 128]
 
@@ -98,19 +101,26 @@ enum BudgetPass {
         rows: view.rows, columns: view.columns, gram: [0, 0])
     }
     let energy = try WeightedError.of(original, gram: gram, pool: pool)
-    let schemes = bits.flatMap { bits in groups.map { (bits: bits, group: $0) } }
-    return try pool.map(schemes.count) { index in
-      let (bits, group) = schemes[index]
-      let fallback = GroupFallback.resolve(requested: group, columns: view.columns)
+    // Every weight has as many options in one order, so that the same one everywhere is a single
+    // choice: groups and ranks that a weight cannot have stand for those it falls back to.
+    let granularities = groups.map {
+      GroupFallback.resolve(requested: $0, columns: view.columns).granularity
+    }
+    let firsts = granularities.map { granularities.firstIndex(of: $0) ?? 0 }
+    let distinct = Set(firsts).sorted()
+    let schemes = bits.flatMap { bits in distinct.map { (bits: bits, place: $0) } }
+    let measured = try pool.map(schemes.count) { index in
+      let (bits, place) = schemes[index]
+      let group = groups[place]
       let scheme = try IntegerScheme(
-        bits: bits, symmetric: false, granularity: fallback.granularity)
+        bits: bits, symmetric: false, granularity: granularities[place])
       let quantized = try GPTQ.quantize(
         .dense(original, view: view), gram: gram, rows: statistics.rows, scheme: scheme
       ).weight
       let base = BaseForecast(rows: view.rows, columns: view.columns, quantizedBy: scheme).bytes
       let lost = try LowRankParts.error(of: quantized, original: original, operation: "budget")
       let whole = try WeightedError.of(lost, gram: gram)
-      let ranks = Self.ranks.filter { $0 * 2 <= min(view.rows, view.columns) }
+      let ranks = Self.ranks.map { min($0, min(view.rows, view.columns) / 2) }
       let largest = ranks.max() ?? 0
       let values =
         largest > 0
@@ -135,6 +145,11 @@ enum BudgetPass {
           option: StorageOption(bytes: base + factors, error: energy > 0 ? left / energy : 0),
           stages: stages)
       }
-    }.flatMap { $0 }
+    }
+    return bits.indices.flatMap { row in
+      firsts.flatMap { place in
+        measured[row * distinct.count + (distinct.firstIndex(of: place) ?? 0)]
+      }
+    }
   }
 }

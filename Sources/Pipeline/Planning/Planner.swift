@@ -26,7 +26,8 @@ public enum Planner {
     let narrowing = try Narrowing(recipe, source: model, calibration: given)
     let edits = try PlannedEdits(
       recipe, source: narrowing.source, calibration: narrowing.calibration)
-    let (source, calibration) = (edits.source, edits.calibration)
+    let source = edits.source
+    var calibration = edits.calibration
     let names = source.tensors.map(\.name)
     let unmatched = recipe.unmatchedSelectors(names: names)
     guard unmatched.isEmpty else { throw PipelineError.unmatchedSelectors(unmatched) }
@@ -38,6 +39,11 @@ public enum Planner {
         try decide(tensor, classifier, recipe, before: edits.stages(of: tensor.name)))
     }
     try SparsityPass(source: source, calibration: calibration).settle(&decisions)
+    let ranks = RankPass(source: source, pool: WorkerPool(workers: options.workers))
+    if calibration == nil, ranks.needsInputs(decisions) {
+      calibration = try .gathered(for: recipe, source, options: options)
+    }
+    try ranks.settle(&decisions, calibration: calibration)
     for (index, tensor) in source.tensors.enumerated() {
       planned.append(
         forecast(

@@ -25,13 +25,27 @@ extension StageResolver {
       rank = .fixed(Factorization.rank(rows: view.rows, columns: view.columns, keeping: share))
     case .energy(let share): rank = .energy(share)
     }
-    let method = options.method.choice
+    // One name, one method: a recipe's word is the method's own (a test walks through all).
+    guard let method = LowRankChoice.Method(rawValue: options.method.rawValue) else {
+      throw .stage(
+        file: recipe.file, tensor: tensor,
+        reason: "'\(options.method.rawValue)' is a method of no low-rank stage")
+    }
     let role: LowRankChoice.Role =
       method == .svd ? (options.subject == .weight ? .decompose : .repair) : method.role
-    return LowRankChoice(
+    if options.allocation == .adaptive, case .energy = options.amount {
+      throw .stage(
+        file: recipe.file, tensor: tensor,
+        reason:
+          "'energy' chooses every weight's rank by itself; leave out 'allocation: adaptive', or "
+          + "give 'rank' or 'ratio'")
+    }
+    var choice = LowRankChoice(
       method: method, role: role, rank: rank, factors: factors(options, role),
       iterations: options.iterations, oversample: options.oversample ?? 10, seed: recipe.seed,
       stream: stream(of: tensor), fisher: options.fisher)
+    choice.isAllocated = options.allocation == .adaptive
+    return choice
   }
 
   /// Methods that take turns with a quantizer need one right after them.
@@ -60,37 +74,14 @@ extension StageResolver {
     case .f32: .dense(.f32)
     case .int8: .integer(bits: 8)
     case .int4: .integer(bits: 4)
+    case .nf4: .normalFloat4
     case nil: role == .repair && options.method != .svd ? .integer(bits: 8) : .dense(.f16)
     }
   }
 
   /// FNV-1a of the name: a tensor's random numbers do not depend on which others there are.
-  private static func stream(of tensor: String) -> UInt32 {
+  static func stream(of tensor: String) -> UInt32 {
     tensor.utf8.reduce(2_166_136_261) { ($0 ^ UInt32($1)) &* 16_777_619 }
-  }
-}
-
-extension LowRankOptions.Method {
-  /// The method of the same name.
-  fileprivate var choice: LowRankChoice.Method {
-    switch self {
-    case .svd: .svd
-    case .pissa: .pissa
-    case .pissaFast: .pissaFast
-    case .qpissa: .qpissa
-    case .cordaInstruction: .cordaInstruction
-    case .cordaKnowledge: .cordaKnowledge
-    case .milora: .milora
-    case .loftq: .loftq
-    case .eora: .eora
-    case .lorc: .lorc
-    case .lqer: .lqer
-    case .l2qer: .l2qer
-    case .qera: .qera
-    case .qeraApprox: .qeraApprox
-    case .svdLLM: .svdLLM
-    case .fwsvd: .fwsvd
-    }
   }
 }
 

@@ -14,6 +14,27 @@ extension StageRunner {
     quantizer: ResolvedStage?, tensor: String, statistics: InputStatistics?, pool: WorkerPool,
     notes: inout [String]
   ) throws -> CompressedWeight {
+    let input = try lowRankStatistics(choice, weight, tensor: tensor, statistics)
+    let view = WeightView(rows: weight.rows, columns: weight.columns)
+    let result = try LowRankStage.run(
+      choice, on: weight, original: original, statistics: input,
+      quantizer: quantizer.map { stage in
+        { matrix in
+          var ignored: [String] = []
+          return try run(
+            matrix, TensorDecision.Compression(view: view, stages: [stage], notes: []),
+            sourceType: .f32, tensor: tensor, statistics: statistics, pool: pool, notes: &ignored)
+        }
+      }, pool: pool)
+    notes += result.notes
+    return result.weight
+  }
+
+  /// The statistics that a low-rank stage needs, as the weight's parts meet the input.
+  static func lowRankStatistics(
+    _ choice: LowRankChoice, _ weight: CompressedWeight, tensor: String,
+    _ statistics: InputStatistics?
+  ) throws -> LowRankStatistics {
     var input = LowRankStatistics()
     if choice.isCalibrated, let statistics {
       input = LowRankStatistics(
@@ -30,19 +51,7 @@ extension StageRunner {
     if let path = choice.fisher {
       input.fisher = try fisher(path, tensor: tensor, weight.view)
     }
-    let view = WeightView(rows: weight.rows, columns: weight.columns)
-    let result = try LowRankStage.run(
-      choice, on: weight, original: original, statistics: input,
-      quantizer: quantizer.map { stage in
-        { matrix in
-          var ignored: [String] = []
-          return try run(
-            matrix, TensorDecision.Compression(view: view, stages: [stage], notes: []),
-            sourceType: .f32, tensor: tensor, statistics: statistics, pool: pool, notes: &ignored)
-        }
-      }, pool: pool)
-    notes += result.notes
-    return result.weight
+    return input
   }
 
   /// The Fisher information of each input from a checkpoint: a tensor of the weight's name, in its

@@ -41,13 +41,20 @@ public struct LowRankOptions: Sendable, Hashable {
 
   /// What the factors are stored as.
   public enum Factors: String, Sendable, Hashable, CaseIterable {
-    case f16, bf16, f32, int8, int4
+    case f16, bf16, f32, int8, int4, nf4
+  }
+
+  /// How ranks are handed out over the weights.
+  public enum Allocation: String, Sendable, Hashable, CaseIterable {
+    case uniform, adaptive
   }
 
   public var method: Method
   /// Only `svd` has a choice; nil is what the method is for.
   public var of: Subject?
   public var amount: Amount
+  /// nil is uniform.
+  public var allocation: Allocation?
   /// nil is f16, and int8 where factors repair by a method other than `svd`.
   public var factors: Factors?
   /// Turns of `qpissa` and `loftq`, power iterations of `pissa_fast`; nil is the default.
@@ -60,12 +67,14 @@ public struct LowRankOptions: Sendable, Hashable {
 
   public init(
     method: Method = .svd, of subject: Subject? = nil, amount: Amount = .rank(16),
-    factors: Factors? = nil, iterations: Int? = nil, oversample: Int? = nil,
+    allocation: Allocation? = nil, factors: Factors? = nil, iterations: Int? = nil,
+    oversample: Int? = nil,
     fisher: String? = nil, position: SourcePosition = .none
   ) {
     self.method = method
     of = subject
     self.amount = amount
+    self.allocation = allocation
     self.factors = factors
     self.iterations = iterations
     self.oversample = oversample
@@ -84,6 +93,10 @@ public struct LowRankOptions: Sendable, Hashable {
     if iterations != nil, !turns.contains(method) { foreign.append("iterations") }
     if oversample != nil, method != .pissaFast { foreign.append("oversample") }
     if fisher != nil, method != .fwsvd { foreign.append("fisher") }
+    if allocation == .adaptive {
+      let turned: [Method] = [.qpissa, .loftq, .cordaInstruction, .cordaKnowledge, .milora]
+      if turned.contains(method) { foreign.append("allocation: adaptive") }
+    }
     return foreign
   }
 }
@@ -105,6 +118,9 @@ extension LowRankOptions.Method {
     "maestro": "'svd_llm' takes a parameter ratio",
     "dsformer": "'svd_llm', or 'prune' followed by 'eora', need no training",
     "lora_ga": "'corda_ipa' needs activations and no gradients",
+    "lift": "it tunes the entries that the library's 'PrincipalEntries' names",
+    "s2ft": "it tunes the channels that the library's 'SelectedChannels' puts first",
+    "masa": "the library's 'SharedAtoms' is its form without training; no artefact holds it yet",
   ]
 }
 
@@ -146,6 +162,13 @@ extension LowRankOptions: StageOptions {
       "The smallest rank that keeps this share of the squared singular values.",
       get: { if case .energy(let value) = $0.amount { value } else { nil } },
       set: { $0.amount = .energy($1) }),
+    .optional(
+      "allocation", \.allocation, .choice(),
+      """
+      How `rank` or `ratio` is handed out: `uniform` (the default) gives it to every weight, `adaptive` \
+      spends as many numbers in all where they lower the sum of relative errors most, from the \
+      singular values of every weight; a repair may get none. Not with `energy`, which chooses by itself.
+      """),
     .optional(
       "factors", \.factors, .choice(),
       "The type that the factors are stored in; when absent `int8` for repairs, else (and for `svd`) `f16`."

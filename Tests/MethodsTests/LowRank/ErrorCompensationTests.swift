@@ -69,7 +69,7 @@ struct ErrorCompensationTests {
     var roads: [String: Matrix<Double>] = [:]
     roads["truncated inverse"] =
       try ErrorCompensation.truncatedInverse(delta, gram: example.gram, rank: 16).dense
-    roads["subspace iteration"] =
+    roads["Krylov space"] =
       try Projection.iterative(
         of: delta, weighting: .gram(example.gram), rank: 16,
         options: .init(tolerance: 1e-15, maximumIterations: 200)
@@ -191,7 +191,7 @@ struct ErrorCompensationTests {
     #expect(abs(try error(.diagonal(roots)) / approx - 1) < 1e-8)
   }
 
-  @Test("subspace iteration in f32 comes within 1e-4 of the optimum and says when it has not")
+  @Test("a Krylov space in f32 comes within 1e-4 of the optimum and says when it has not")
   func iterative() throws {
     var random = PortableRandom(9)
     let delta = random.normal(256, 320)

@@ -28,19 +28,28 @@ struct MergingTests {
     // A repair is smaller than half a step nearly everywhere: rounding takes it away again.
     #expect(report.changed < report.codes / 10 && report.survived < 0.5)
     #expect(report.relativeError > 0.5)
-    // A large update arrives.
-    var large = quantized
-    large.lowRank = try PlainSVD.repair(
+    // A large update arrives where the grid has room for it: a quarter of the principal part taken
+    // away moves codes towards the middle.
+    var inward = quantized
+    inward.lowRank = try PlainSVD.repair(
       .dense(Matrix(rows: Sample.rows, columns: Sample.columns, repeating: 0)),
       original: original, rank: 2
     ).lowRank
-    large.lowRank[0].scale = 0.25
-    let (moved, second) = PathMerging.merged(large)
+    inward.lowRank[0].scale = -0.25
+    let (moved, second) = PathMerging.merged(inward)
     let other = try #require(second)
-    #expect(other.changed > 2 * report.changed && other.survived > report.survived)
+    #expect(other.changed > 2 * report.changed && other.survived > 2 * report.survived)
+    #expect(other.survived > 0.5 && other.relativeError < 0.5 * report.relativeError)
     #expect(
-      Sample.error(large.decoded(), moved.decoded())
-        < Sample.error(large.decoded(), quantized.decoded()))
+      Sample.error(inward.decoded(), moved.decoded())
+        < Sample.error(inward.decoded(), quantized.decoded()))
+    // The same quarter added goes outwards, where the largest codes stand at the grid's ends already:
+    // as large, and most of it is cut off there. The size of an update alone saves nothing.
+    var outward = inward
+    outward.lowRank[0].scale = 0.25
+    let cut = try #require(PathMerging.merged(outward).report)
+    #expect(cut.changed > 2 * report.changed && cut.clipped > 5 * other.clipped)
+    #expect(cut.survived < 0.5 * other.survived)
     let (same, none) = PathMerging.merged(quantized)
     #expect(none == nil && same.sharesBase(with: quantized))
   }

@@ -1,0 +1,31 @@
+import Checkpoints
+import Tensors
+import Weights
+
+/// Another tool's model, seen as the tensors of an artefact.
+public protocol ImportableModel: Sendable {
+  /// Where plain tensors are read from.
+  var source: any TensorSource { get }
+  /// What the other tool calls its format.
+  var format: String { get }
+  /// The artefact's tensors, in the source's order.
+  var names: [String] { get }
+  /// The text of config.json, without what told of the format; nil where there is none.
+  var configurationText: String? { get }
+  /// Texts that go along, by file name.
+  var companions: [String: String] { get }
+  /// What of the model is not taken over.
+  var warnings: [String] { get }
+
+  /// One of `names`.
+  ///
+  /// - Throws: `InterchangeError.malformed` when a part is missing or has the wrong size.
+  func content(of name: String) throws -> ImportedContent
+}
+
+/// One tensor of a model that is brought in.
+public enum ImportedContent: Sendable {
+  /// A tensor of the source, as it is.
+  case tensor(TensorDescription)
+  case weight(CompressedWeight, sourceType: DType)
+}
