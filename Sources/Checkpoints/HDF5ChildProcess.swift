@@ -81,16 +81,13 @@ enum HDF5ChildProcess {
   /// Reads the pipe to its end; the child's own alarm bounds the time.
   private static func gather(from output: Int32) -> [UInt8] {
     var bytes: [UInt8] = []
-    var capacity = 1 << 16
     while true {
       var count = 0
-      bytes.reserveCapacity(bytes.count + capacity)
       withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 16) { buffer in
         count = FileIO.retrying { read(output, buffer.baseAddress, buffer.count) }
         if count > 0 { bytes.append(contentsOf: buffer[0..<count]) }
       }
       if count <= 0 { return bytes }
-      capacity = max(1 << 16, bytes.count)
     }
   }
 
