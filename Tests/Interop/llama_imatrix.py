@@ -73,7 +73,9 @@ def recipe(mix, path, train):
         "  - quantize: {method: rtn, bits: 8, group: 32}", "overrides:",
     ]
     for kind, names in groups.items():
-        lines.append(f"  - targets: ['re:{'|'.join(names)}']")
+        # A selector each: one expression of all would be longer than selectors may be.
+        lines.append("  - targets:")
+        lines += [f"      - 're:{name}'" for name in names]
         lines.append(f"    stages: [{{quantize: {STAGES[kind]}}}]")
     return "\n".join(lines) + "\n"
 
