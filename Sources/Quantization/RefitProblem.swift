@@ -45,14 +45,16 @@ struct RefitProblem: Sendable {
     var rowsImproved: Int
   }
 
-  static let tileRows = 128
+  /// Rows of a tile, a function of the extents alone: H is packed again for each.
+  static func tileRows(rows: Int) -> Int { rows >= 2048 ? 512 : 128 }
 
   func solve(pool: WorkerPool) -> Outcome {
     let rows = target.rows
-    let tiles = (rows + Self.tileRows - 1) / Self.tileRows
+    let tile = Self.tileRows(rows: rows)
+    let tiles = (rows + tile - 1) / tile
     let systems =
-      (try? pool.map(tiles) { tile -> [ScaleSystem] in
-        self.systems(rows: tile * Self.tileRows..<min((tile + 1) * Self.tileRows, rows))
+      (try? pool.map(tiles) { index -> [ScaleSystem] in
+        self.systems(rows: index * tile..<min((index + 1) * tile, rows))
       }) ?? []
     var outcome = Outcome(scales: [], change: 0, rowsImproved: 0)
     var all = systems.flatMap { $0 }

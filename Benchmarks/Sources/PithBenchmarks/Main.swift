@@ -23,7 +23,7 @@ enum Main {
       ("compression", CompressionBenchmarks.run), ("algebra", AlgebraBenchmarks.run),
       ("scoring", ScoringBenchmarks.run), ("tokenizing", TokenizingBenchmarks.run),
       ("memory", MemoryBenchmarks.run), ("low-rank", LowRankBenchmarks.run),
-      ("exports", ExportBenchmarks.run),
+      ("exports", ExportBenchmarks.run), ("sweeps", SweepBenchmarks.run),
     ]
     for (name, run) in groups where arguments.isEmpty || arguments.contains(name) {
       print("== \(name)")

@@ -26,6 +26,8 @@ public struct InputStatistics: Sendable {
   ///
   /// Entries above the diagonal are incomplete: read it through `gram`.
   private var accumulator: [Double]?
+  /// Whether the accumulator's entries above the diagonal are known to be those below it.
+  private var isWhole = false
 
   /// Rows of a tile whose product is formed in f32 before it is added in f64.
   static let tileRows = 256
@@ -63,14 +65,13 @@ public struct InputStatistics: Sendable {
     self.squareSums = squareSums
     self.maxima = maxima
     accumulator = gram?.values
+    isWhole = gram.map { Self.isSymmetric($0.values, width: maxima.count) } ?? false
   }
 
   /// Σ xᵀx, symmetric; nil when it was not gathered.
   public var gram: Matrix<Double>? {
     guard var values = accumulator else { return nil }
-    for row in 0..<width {
-      for column in 0..<row { values[column * width + row] = values[row * width + column] }
-    }
+    if !isWhole { Self.mirror(&values, width: width) }
     return Matrix(rows: width, columns: width, values: values)
   }
 
@@ -97,6 +98,7 @@ public struct InputStatistics: Sendable {
     else { throw .notFinite(site: site, batch: batch) }
     rows += count
     guard accumulator != nil else { return }
+    isWhole = false
     addGram(x, rows: count, pool: pool)
   }
 
@@ -146,6 +148,7 @@ public struct InputStatistics: Sendable {
       accumulator = nil
       return
     }
+    isWhole = isWhole && other.isWhole
     for index in 0..<width * width { accumulator?[index] += added[index] }
   }
 }

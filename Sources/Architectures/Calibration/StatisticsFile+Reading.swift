@@ -1,4 +1,5 @@
 import Checkpoints
+import LinearAlgebra
 import Tensors
 
 extension StatisticsFile {
@@ -62,11 +63,10 @@ extension StatisticsFile {
           source.path, base + item.rawValue,
           "\(tensor.dtype.rawValue) of \(tensor.shape.dimensions)", "f32 or f64 of \(shape)")
       }
-      let loaded = try source.load(tensor)
       let values =
         tensor.dtype == .f64
-        ? loaded.bytes.array(of: Double.self) : loaded.floats().map(Double.init)
-      guard values.allSatisfy(\.isFinite) else {
+        ? try doubles(tensor, source) : try source.load(tensor).floats().map(Double.init)
+      guard Finiteness.firstNonFinite(values) == nil else {
         throw malformed(source.path, base + item.rawValue, "not finite", "finite numbers")
       }
       return values
@@ -84,6 +84,16 @@ extension StatisticsFile {
       gram: try values(.gram, [width, width]).map {
         Matrix(rows: width, columns: width, values: $0)
       })
+  }
+
+  /// A tensor of f64 read where it stays: a Gram matrix is large enough for a copy to count.
+  private static func doubles(_ tensor: TensorDescription, _ source: HDF5Source) throws -> [Double]
+  {
+    try Array(unsafeUninitializedCapacity: tensor.shape.elementCount) { target, initialized in
+      try source.read(
+        tensor, rows: 0..<tensor.shape.rows, into: UnsafeMutableRawBufferPointer(target))
+      initialized = target.count
+    }
   }
 
   private static func malformed(

@@ -1,6 +1,4 @@
 import Architectures
-import Digests
-import Foundation
 import Tensors
 import Weights
 
@@ -23,13 +21,11 @@ public struct CalibrationInput: Sendable {
   /// - Throws: as `StatisticsFile.read`; `PipelineError.file` when it cannot be read.
   public static func read(_ path: String) throws -> CalibrationInput {
     let statistics = try StatisticsFile.read(path)
-    let data: Data
-    do {
-      data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
-    } catch { throw PipelineError.file(path: path, reason: "can't be read") }
-    return CalibrationInput(
-      statistics: statistics, path: path,
-      hash: data.withUnsafeBytes { SHA256.hexadecimal(of: $0) })
+    let hash: String
+    do { hash = try FileHash.sha256(of: path) } catch {
+      throw PipelineError.file(path: path, reason: "can't be read")
+    }
+    return CalibrationInput(statistics: statistics, path: path, hash: hash)
   }
 
   /// The statistics of the input that a tensor multiplies, checked against its weight.

@@ -39,7 +39,8 @@ public enum TuningRun {
     var examples = TuningExamples(request, model: model, opened: opened)
     let (train, heldOut) = try examples.objectives()
     var inputs = Tuning.Inputs(
-      model: model, weights: weights, path: request.base, hash: try hash(ofFile: request.base),
+      model: model, weights: weights, path: request.base,
+      hash: try FileHash.sha256(of: request.base),
       objective: train, heldOut: heldOut, data: try dataText(request),
       tool: "pith \(identity.version); \(identity.fingerprint)")
     if let limit = request.memoryLimit { inputs.stateBytes = min(inputs.stateBytes, limit / 4) }
@@ -65,7 +66,8 @@ public enum TuningRun {
     let opened = try OpenedModel.open(base)
     let pool = WorkerPool(workers: workers)
     let result = try Tuning.replay(
-      log, on: opened.weights, path: base, hash: try hash(ofFile: base), steps: steps, pool: pool)
+      log, on: opened.weights, path: base, hash: try FileHash.sha256(of: base), steps: steps,
+      pool: pool)
     try write(result, opened: opened, weights: opened.weights, to: output, pool: pool)
     return result
   }
@@ -99,7 +101,8 @@ public enum TuningRun {
   /// What the examples are: a log goes on only with the same.
   private static func dataText(_ request: TuningRequest) throws -> String {
     func name(_ path: String) throws -> String {
-      let hash = FileIO.kind(of: path) == .file ? try Self.hash(ofFile: path).prefix(16) : "folder"
+      let hash =
+        FileIO.kind(of: path) == .file ? try FileHash.sha256(of: path).prefix(16) : "folder"
       return "\(FileIO.name(of: path)) \(hash)"
     }
     var parts = [try name(request.data)]
@@ -112,28 +115,5 @@ public enum TuningRun {
         + "\(request.heldOutCount), text cut \(request.maximumTextTokens ?? 0), beginning "
         + "\(request.withBeginning)")
     return parts.joined(separator: "; ")
-  }
-
-  /// SHA-256 of a file, or of the files of a model's folder in order of their names.
-  static func hash(ofFile path: String) throws -> String {
-    var hash = SHA256()
-    let paths =
-      FileIO.kind(of: path) == .folder
-      ? try FileIO.names(inFolder: path).sorted().map { FileIO.path(path, $0) }
-        .filter { FileIO.kind(of: $0) == .file }
-      : [path]
-    let step = 4 << 20
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: step, alignment: 64)
-    defer { buffer.deallocate() }
-    for path in paths {
-      let file = try ReadOnlyFile(path: path)
-      for place in stride(from: 0, to: file.size, by: step) {
-        let piece = UnsafeMutableRawBufferPointer(
-          rebasing: buffer[0..<min(step, file.size - place)])
-        try file.read(at: place, into: piece)
-        hash.update(UnsafeRawBufferPointer(piece))
-      }
-    }
-    return hash.hexadecimal()
   }
 }

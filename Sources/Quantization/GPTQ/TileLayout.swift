@@ -27,15 +27,17 @@ enum TileLayout {
     line: (_ row: Int, _ codes: UnsafePointer<UInt8>) -> Void
   ) {
     let strip = 16
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: strip * max(columns, 1)) { lines in
+    // Lines a power of two apart would share a few sets of the first cache.
+    let pitch = columns + 64
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: strip * pitch) { lines in
       guard let start = lines.baseAddress else { return }
       for first in Swift.stride(from: 0, to: rows, by: strip) {
         let inside = min(rows - first, strip)
         for column in 0..<columns {
           let from = codes + column * stride + first
-          for row in 0..<inside { start[row * columns + column] = from[row] }
+          for row in 0..<inside { start[row * pitch + column] = from[row] }
         }
-        for row in 0..<inside { line(first + row, UnsafePointer(start) + row * columns) }
+        for row in 0..<inside { line(first + row, UnsafePointer(start) + row * pitch) }
       }
     }
   }

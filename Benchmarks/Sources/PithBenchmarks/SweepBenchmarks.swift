@@ -1,0 +1,158 @@
+import Foundation
+import Pith
+
+/// GPTQ and SparseGPT beside PyTorch's way of doing them, on the same weight and Gram matrix, the
+/// method alone on both sides: wall time, on one core and on two.
+enum SweepBenchmarks {
+  static func run(_ context: BenchmarkContext) throws {
+    let peer = try Peer(python: context.python, script: "sweeps_torch.py", arguments: [])
+    if let peer { show("peer", peer.greeting) }
+    for order in [1024, 4096] {
+      let layer = try Layer(order: order, folder: context.folder)
+      for workers in [1, 2] {
+        for setting in roundings { try compare(setting, layer, workers, peer) }
+        for setting in try prunings() { try compare(setting, layer, workers, peer) }
+      }
+    }
+  }
+
+  /// A weight and the Gram matrix of its inputs, in memory and in files.
+  private struct Layer {
+    let weight: Matrix<Float>
+    let gram: Matrix<Double>
+    let files: String
+
+    init(order: Int, folder: String) throws {
+      let generator = Philox(seed: 8)
+      weight = Matrix(
+        rows: order, columns: order,
+        values: generator.normals(count: order * order, tensor: 1, purpose: .sketch))
+      let mix = Matrix(
+        rows: order, columns: order,
+        values: generator.normals(count: order * order, tensor: 2, purpose: .sketch))
+      let raw = Matrix(
+        rows: 2 * order, columns: order,
+        values: generator.normals(count: 2 * order * order, tensor: 3, purpose: .sketch))
+      let loudness = generator.normals(count: order, tensor: 4, purpose: .sketch).map {
+        Float(exp(0.5 * Double($0)))
+      }
+      // Inputs that are mixed and of different loudness.
+      var x = try raw.multiplied(by: mix)
+      let share = 1.2 / Float(order).squareRoot()
+      for row in 0..<x.rows {
+        for column in 0..<order {
+          let place = row * order + column
+          x.values[place] = (raw.values[place] + share * x.values[place]) * loudness[column]
+        }
+      }
+      let narrow = try x.multiplied(by: x, transposeSelf: true)
+      gram = narrow.converted(to: Double.self)
+      files = "\(folder)/weight.f32 \(folder)/gram.f32 \(order) \(order)"
+      for (name, matrix) in [("weight", weight), ("gram", narrow)] {
+        try matrix.values.withUnsafeBytes {
+          try Data($0).write(to: URL(fileURLWithPath: "\(folder)/\(name).f32"))
+        }
+      }
+    }
+  }
+
+  /// What is done on our side, and what the peer calls its own.
+  private struct Setting {
+    let name: String
+    let peer: String
+    let run: @Sendable (Layer, WorkerPool) throws -> CompressedWeight
+  }
+
+  private static var roundings: [Setting] {
+    func ours(
+      _ order: GPTQOptions.Order, _ clip: ClipSearch, refit: Bool
+    ) -> @Sendable (Layer, WorkerPool) throws -> CompressedWeight {
+      { layer, pool in
+        var options = GPTQOptions()
+        options.order = order
+        options.refit = refit
+        return try GPTQ.quantize(
+          .dense(layer.weight), gram: layer.gram,
+          scheme: IntegerScheme(bits: 4, symmetric: false, granularity: .group(128), clip: clip),
+          options: options, pool: pool
+        ).weight
+      }
+    }
+    return [
+      Setting(name: "GPTQ, plain", peer: "gptq plain", run: ours(.none, .none, refit: false)),
+      Setting(
+        name: "GPTQ, order and search", peer: "gptq best",
+        run: ours(.activation, .meanSquare(), refit: false)),
+      Setting(
+        name: "GPTQ, order, search, refit", peer: "gptq best",
+        run: ours(.activation, .meanSquare(), refit: true)),
+    ]
+  }
+
+  private static func prunings() throws -> [Setting] {
+    func ours(
+      _ amount: PruneAmount, steps: Int
+    ) -> @Sendable (Layer, WorkerPool) throws -> CompressedWeight {
+      { layer, pool in
+        var options = SparseGPTOptions()
+        options.steps = steps
+        return try SparseGPT.prune(
+          .dense(layer.weight), gram: layer.gram, amount: amount, options: options, pool: pool
+        ).weight
+      }
+    }
+    let amounts: [(String, PruneAmount)] = [
+      ("50%", .fraction(0.5, of: .matrix)), ("2:4", try .pattern(KeepPattern(keep: 2, of: 4))),
+      ("4:8", try .pattern(KeepPattern(keep: 4, of: 8))),
+    ]
+    return amounts.flatMap { name, amount in
+      [0, 1].map { steps in
+        Setting(
+          name: "SparseGPT \(name), steps \(steps)", peer: "sparsegpt \(name)",
+          run: ours(amount, steps: steps))
+      }
+    }
+  }
+
+  private static func compare(
+    _ setting: Setting, _ layer: Layer, _ workers: Int, _ peer: Peer?
+  ) throws {
+    let pool = workers == 1 ? WorkerPool.serial : WorkerPool(workers: workers)
+    var result: CompressedWeight?
+    var ours: [Taken] = []
+    var theirs: [Peer.Reply] = []
+    let words = setting.peer.split(separator: " ")
+    for _ in 0..<3 {
+      ours.append(try Taken.by { result = try setting.run(layer, pool) })
+      if let reply = try peer?.ask("\(words[0]) \(layer.files) \(words[1]) \(workers)") {
+        theirs.append(reply)
+      }
+    }
+    let wall = Taken.median(ours).wall
+    let error = try result.map { try relativeError($0.decoded(), layer) } ?? .nan
+    var line = "\(Format.duration(wall)), error \(Format.fixed(error, 6))"
+    if !theirs.isEmpty {
+      let median = Taken.median(theirs.map { Taken(wall: $0.wall, processor: $0.processor) }).wall
+      line +=
+        "; peer \(Format.duration(median)), \(Format.fixed(theirs[0].value, 6)): "
+        + "\(Format.fixed(wall / median, 3)) of its time, "
+        + "\(Format.fixed(error / theirs[0].value, 4)) of its error"
+    }
+    show(
+      "\(setting.name), \(layer.weight.rows)², workers \(workers)", line, bar: "at most 1/5, 1")
+  }
+
+  /// tr(D·H·Dᵀ)/tr(W·H·Wᵀ).
+  private static func relativeError(_ found: Matrix<Float>, _ layer: Layer) throws -> Double {
+    func energy(_ matrix: Matrix<Double>) throws -> Double {
+      zip(matrix.values, try matrix.multiplied(by: layer.gram).values).reduce(0) {
+        $0 + $1.0 * $1.1
+      }
+    }
+    let wide = layer.weight.converted(to: Double.self)
+    let difference = Matrix(
+      rows: found.rows, columns: found.columns,
+      values: zip(found.values, layer.weight.values).map { Double($0) - Double($1) })
+    return try energy(difference) / energy(wide)
+  }
+}
