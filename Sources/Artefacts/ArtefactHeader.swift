@@ -29,6 +29,8 @@ public struct ArtefactHeader: Sendable, Hashable {
   public var calibration: String?
   /// How a run of the model keeps keys and values of older tokens; nil: exactly.
   public var keyValueScheme: KeyValueScheme?
+  /// Stored scales that keys and values are rounded under; nil: none.
+  public var keyValueScales: KeyValueScales?
   /// What was done to the model around its weights, JSON: `log`, and by `tensors` that are not the
   /// source's any more what happened to them; nil when nothing was.
   public var edits: String?
@@ -43,7 +45,8 @@ public struct ArtefactHeader: Sendable, Hashable {
     recipeName: String, recipe: String, recipeHash: String, sourceFormat: String,
     sourceMetadata: [String: String] = [:], sourceHashes: [String: String] = [:],
     calibrationHash: String? = nil, calibration: String? = nil,
-    keyValueScheme: KeyValueScheme? = nil, edits: String? = nil, seed: UInt64, fingerprint: String
+    keyValueScheme: KeyValueScheme? = nil, keyValueScales: KeyValueScales? = nil,
+    edits: String? = nil, seed: UInt64, fingerprint: String
   ) {
     self.toolVersion = toolVersion
     self.configuration = configuration
@@ -57,6 +60,7 @@ public struct ArtefactHeader: Sendable, Hashable {
     self.calibrationHash = calibrationHash
     self.calibration = calibration
     self.keyValueScheme = keyValueScheme
+    self.keyValueScales = keyValueScales
     self.edits = edits
     self.seed = seed
     self.fingerprint = fingerprint
@@ -91,6 +95,7 @@ public struct ArtefactHeader: Sendable, Hashable {
     if let calibrationHash { result["calibration_sha256"] = .string(calibrationHash) }
     if let calibration { result["calibration"] = .string(calibration) }
     if let keyValueScheme { result["kv_cache"] = .string(keyValueScheme.headerText) }
+    if let keyValueScales { result["kv_scales"] = .string(keyValueScales.headerText) }
     for (name, text) in companions {
       result[ArtefactFormat.companionPrefix + name] = .string(text)
     }
@@ -129,6 +134,7 @@ public struct ArtefactHeader: Sendable, Hashable {
       calibrationHash: attributes["calibration_sha256"]?.string,
       calibration: attributes["calibration"]?.string,
       keyValueScheme: try KeyValueScheme(header: attributes["kv_cache"], path: path),
+      keyValueScales: try KeyValueScales(header: attributes["kv_scales"], path: path),
       edits: attributes["edits"]?.string, seed: seed,
       fingerprint: try text("fingerprint"))
     tuning = attributes["tuning"]?.string

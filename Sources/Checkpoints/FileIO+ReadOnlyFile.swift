@@ -108,6 +108,7 @@ public final class ReadOnlyFile: Sendable {
     else { throw .cannotMap(path: path, reason: FileIO.lastError) }
     return Bytes(
       borrowing: UnsafeRawBufferPointer(start: memory + lead, count: range.count),
+      reader: { try self.read(at: range.lowerBound + $0, into: $1) },
       release: { munmap(memory, length) })
   }
 }

@@ -76,10 +76,17 @@ public final class ModelFolderSink: TensorSink {
   public func write(
     _ bytes: UnsafeRawBufferPointer, to tensor: String, at byteOffset: Int
   ) throws(CheckpointError) {
+    try shard(of: tensor).write(bytes, to: tensor, at: byteOffset)
+  }
+
+  /// The place of a tensor's first byte in its file.
+  public func position(of tensor: String) -> Int { shard(of: tensor).position(of: tensor) }
+
+  private func shard(of tensor: String) -> SafetensorsSink {
     guard let shard = shardOfTensor[tensor] else {
       preconditionFailure("'\(tensor)' was not announced")
     }
-    try shards[shard].write(bytes, to: tensor, at: byteOffset)
+    return shards[shard]
   }
 
   public func finish() throws(CheckpointError) {

@@ -36,6 +36,12 @@ final class PlacedTensors: Sendable {
     written.withLock { $0[tensor, default: 0] += bytes.count }
   }
 
+  /// The place of a tensor's first byte.
+  func position(of tensor: String) -> Int {
+    guard let place = places[tensor] else { preconditionFailure("'\(tensor)' was not announced") }
+    return place.lowerBound
+  }
+
   /// Flushes to the disk and renames into place.
   ///
   /// - Throws: `CheckpointError.tensorIncomplete` when bytes of a tensor were never written: zeros

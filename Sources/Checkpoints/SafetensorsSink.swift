@@ -47,6 +47,9 @@ public final class SafetensorsSink: TensorSink {
     try file.write(bytes, to: tensor, at: byteOffset)
   }
 
+  /// The place of a tensor's first byte in the file.
+  public func position(of tensor: String) -> Int { file.position(of: tensor) }
+
   /// Flushes to the disk and renames into place.
   ///
   /// - Throws: `CheckpointError.tensorIncomplete` when bytes of a tensor were never written: zeros

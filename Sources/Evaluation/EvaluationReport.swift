@@ -60,7 +60,7 @@ public struct ModelSummary: Sendable, Hashable {
         counts.map { "\($0.scheme) (\($0.layers) of \(all) linear layers)" }
         .joined(separator: ", ")
     }
-    keyValueCache = model.weights.keyValueScheme?.name
+    keyValueCache = model.weights.keyValueScheme?.name ?? model.weights.keyValueScales?.name
   }
 
   public var json: JSONValue {

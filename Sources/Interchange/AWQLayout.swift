@@ -9,15 +9,22 @@ enum AWQLayout {
     let (rows, columns) = (base.rows, base.columns)
     let groups = columns / (base.grid.groupLength ?? columns)
     return [
-      ExportTensor(module + ".qweight", .i32, [columns, rows / 8]) {
-        Bytes(packed(base.unpacked().codes, lines: rows, length: columns))
-      },
+      ExportTensor(
+        module + ".qweight", .i32, [columns, rows / 8],
+        pouring: { staging in
+          if columns % 16 == 0 { return try staging.append(awq: base) }
+          try staging.append(Bytes(packed(base.unpacked().codes, lines: rows, length: columns)))
+        }),
       ExportTensor(module + ".qzeros", .i32, [groups, rows / 8]) {
-        Bytes(packed(base.unpacked().zeros, lines: rows, length: groups))
+        // Eight times the middle.
+        if base.zeros == nil {
+          return Bytes([UInt32](repeating: 0x8888_8888, count: groups * rows / 8))
+        }
+        return Bytes(packed(base.unpacked().zeros, lines: rows, length: groups))
       },
-      ExportTensor(module + ".scales", .f16, [groups, rows]) {
-        try GPTQLayout.transposedScales(base.unpacked())
-      },
+      ExportTensor(
+        module + ".scales", .f16, [groups, rows],
+        pouring: { try $0.append(transposedScalesOf: base) }),
     ]
   }
 

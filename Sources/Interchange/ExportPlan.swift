@@ -8,15 +8,34 @@ public struct ExportTensor: Sendable {
   public let name: String
   public let dtype: DType
   public let shape: Shape
-  let make: @Sendable () throws -> Bytes
+  /// Appends the bytes.
+  let pour: @Sendable (StagingBuffer) throws -> Void
 
+  /// A tensor whose bytes are made a piece at a time.
   init(
-    _ name: String, _ dtype: DType, _ shape: [Int], make: @escaping @Sendable () throws -> Bytes
+    _ name: String, _ dtype: DType, _ shape: [Int],
+    pouring pour: @escaping @Sendable (StagingBuffer) throws -> Void
   ) {
     self.name = name
     self.dtype = dtype
     self.shape = Shape(shape)
-    self.make = make
+    self.pour = pour
+  }
+
+  /// A tensor whose bytes are made at once, or lie ready.
+  init(
+    _ name: String, _ dtype: DType, _ shape: [Int], make: @escaping @Sendable () throws -> Bytes
+  ) {
+    self.init(name, dtype, shape, pouring: { try $0.append(try make()) })
+  }
+
+  /// All bytes, for files that take a tensor whole.
+  func bytes(through staging: StagingBuffer) throws -> Bytes {
+    try Bytes(count: description.byteCount) { target in
+      try staging.collect(at: 0, pour) { bytes, offset in
+        UnsafeMutableRawBufferPointer(rebasing: target[offset...]).copyMemory(from: bytes)
+      }
+    }
   }
 
   var description: TensorDescription {
@@ -47,7 +66,7 @@ public struct ExportPlan: Sendable {
 
   /// Writes a Hugging Face folder: safetensors, sharded with an index when large.
   ///
-  /// Each worker holds one tensor at a time.
+  /// Each worker holds a piece of a tensor, or one tensor where a format turns it about.
   ///
   /// - Throws: `CheckpointError` of the folder, and what making a tensor throws; nothing is left
   ///   behind then.
@@ -62,11 +81,13 @@ public struct ExportPlan: Sendable {
     let sink = try ModelFolderSink(
       path: path, tensors: tensors.map(\.description), metadata: metadata,
       maximumShardBytes: maximumShardBytes)
+    let buffers = StagingBuffers()
     try pool.forEach(tensors.count) { index in
       let tensor = tensors[index]
-      let bytes = try tensor.make()
-      try bytes.withBuffer { buffer throws(CheckpointError) in
-        try sink.write(buffer, to: tensor.name, at: 0)
+      try buffers.with { staging in
+        try staging.collect(at: sink.position(of: tensor.name), tensor.pour) { bytes, offset in
+          try sink.write(bytes, to: tensor.name, at: offset)
+        }
       }
       report(index + 1, tensors.count, tensor.name)
     }

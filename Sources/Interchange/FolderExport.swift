@@ -1,3 +1,4 @@
+import Architectures
 import Artefacts
 import Checkpoints
 import JSONText
@@ -33,6 +34,11 @@ public enum FolderExport {
       }
     }
     if isTied(artefact) { scheme.leave("lm_head.weight") }
+    if let scales = artefact.header.keyValueScales, format == .compressedTensors {
+      scheme.keyValues = scales.format
+      plan.tensors += try CompressedTensorsKeyValues.tensors(
+        scales, try model(artefact, contents), path: artefact.path)
+    }
     try say(artefact, contents.map(\.content), format, options, &plan)
     for (name, text) in artefact.header.companions { plan.files[name] = text }
     plan.files["config.json"] = try configuration(artefact, scheme, options)
@@ -132,6 +138,23 @@ public enum FolderExport {
       == true
   }
 
+  /// What feeds what in the model.
+  private static func model(
+    _ artefact: ArtefactFile, _ contents: [(name: String, content: StoredTensor)]
+  ) throws -> ModelDescription {
+    guard let configuration = artefact.header.configuration else {
+      throw InterchangeError.modelNotPossible(
+        path: artefact.path, format: "compressed-tensors",
+        reason: "it has no config.json, which says where keys and values come from")
+    }
+    let tensors = contents.map { name, content in
+      TensorDescription(
+        name: name, dtype: content.sourceType, shape: content.sourceShape, storage: .empty,
+        sharesStorageWith: content.tiedTo)
+    }
+    return try ModelDescription.resolve(configuration: configuration, tensors: tensors).description
+  }
+
   /// What a folder cannot say of the artefact as a whole.
   ///
   /// - Throws: `InterchangeError.modelNotPossible` where it would be another model silently.
@@ -142,7 +165,17 @@ public enum FolderExport {
     if let scheme = artefact.header.keyValueScheme {
       let reason =
         "keys and values are rounded while running (\(scheme.name)), and stored scales of "
-        + "kv_cache_scheme are one a layer, for 8 bits"
+        + "kv_cache_scheme are one a layer, for 8 bits (in a recipe: "
+        + "'kv_cache: {bits: 8, stored: fp8_e4m3}')"
+      guard format == .huggingFace || options.allowRequantize else {
+        throw InterchangeError.modelNotPossible(
+          path: artefact.path, format: format.title,
+          reason: reason + "; --allow-requantize leaves them exact")
+      }
+      plan.warnings.append(reason + ": the folder's are exact")
+    }
+    if let scales = artefact.header.keyValueScales, format != .compressedTensors {
+      let reason = "keys and values are rounded (\(scales.name)), which compressed-tensors can say"
       guard format == .huggingFace || options.allowRequantize else {
         throw InterchangeError.modelNotPossible(
           path: artefact.path, format: format.title,
@@ -169,18 +202,20 @@ public enum FolderExport {
     guard let dtype = options.dtype, tensor.dtype.isFloatingPoint, dtype != tensor.dtype else {
       return ExportTensor(name, tensor.dtype, shape) { tensor.bytes }
     }
-    return ExportTensor(name, dtype, shape) {
-      try PlainValues.bytes(tensor.floats(), as: dtype)
-    }
+    return ExportTensor(name, dtype, shape, pouring: { try $0.append(tensor, as: dtype) })
   }
 
   /// A weight's values, in the checkpoint's own layout.
   private static func decoded(
     _ name: String, _ weight: CompressedWeight, _ dtype: DType
   ) -> ExportTensor {
-    ExportTensor(name, dtype, weight.view.sourceShape.dimensions) {
-      try PlainValues.bytes(weight.decodedInSourceLayout(), as: dtype)
+    let shape = weight.view.sourceShape.dimensions
+    guard weight.decodesByRows, weight.view.layout == .outputsFirst else {
+      return ExportTensor(name, dtype, shape) {
+        try PlainValues.bytes(weight.decodedInSourceLayout(), as: dtype)
+      }
     }
+    return ExportTensor(name, dtype, shape, pouring: { try $0.append(weight, as: dtype) })
   }
 
   private static func configuration(

@@ -19,8 +19,11 @@ struct FolderScheme {
     self.path = path
   }
 
-  /// Whether any weight went in as codes.
-  var isQuantized: Bool { grid != nil || !modules.isEmpty }
+  /// Whether anything went in as codes, or is rounded while running.
+  var isQuantized: Bool { grid != nil || !modules.isEmpty || keyValues != nil }
+
+  /// The numbers that keys and values become under stored scales.
+  var keyValues: KeyValueScales.Format?
 
   /// A weight that cannot go in as it is.
   struct Problem {
@@ -123,7 +126,8 @@ struct FolderScheme {
   var configuration: JSONValue {
     switch format {
     case .huggingFace: .null
-    case .compressedTensors: CompressedTensors.configuration(modules, ignored: left)
+    case .compressedTensors:
+      CompressedTensors.configuration(modules, ignored: left, keyValues: keyValues)
     case .gptq, .gptqV2: GPTQLayout.configuration(grid, version: format == .gptq ? 1 : 2)
     case .awq: AWQLayout.configuration(grid, left: left)
     }

@@ -16,27 +16,27 @@ enum GPTQLayout {
     let top = UInt8((1 << bits) - 1)
     return [
       ExportTensor(
-        module + ".qweight", .i32, [PackedWords.count(codes: columns, bits: bits), rows]
-      ) {
-        let codes = base.unpacked().codes
-        return Bytes(
-          PackedWords.wordsFirst(lines: rows, length: columns, bits: bits) {
-            codes[$0 * columns + $1]
-          })
-      },
+        module + ".qweight", .i32, [PackedWords.count(codes: columns, bits: bits), rows],
+        pouring: { try $0.append(wordsFirst: base) }),
       ExportTensor(
-        module + ".qzeros", .i32, [groups, PackedWords.count(codes: rows, bits: bits)]
-      ) {
-        let zeros = base.unpacked().zeros
-        return Bytes(
-          (0..<groups).flatMap { group in
-            PackedWords.stream(
-              (0..<rows).map { (zeros[$0 * groups + group] &- zeroOffset) & top }, bits: bits)
-          })
-      },
-      ExportTensor(module + ".scales", .f16, [groups, rows]) {
-        try transposedScales(base.unpacked())
-      },
+        module + ".qzeros", .i32, [groups, PackedWords.count(codes: rows, bits: bits)],
+        pouring: { staging in
+          let zeros = base.zeros.map { _ in base.unpacked().zeros }
+          var run = [UInt8](repeating: (UInt8(1 << (bits - 1)) &- zeroOffset) & top, count: rows)
+          for group in 0..<groups {
+            if let zeros {
+              for row in 0..<rows { run[row] = (zeros[row * groups + group] &- zeroOffset) & top }
+            }
+            let packed = PackedCodes.pack(run, bits: bits)
+            try staging.append(PackedWords.count(codes: rows, bits: bits) * 4) { target in
+              target.copyBytes(from: packed)
+              for index in packed.count..<target.count { target[index] = 0 }
+            }
+          }
+        }),
+      ExportTensor(
+        module + ".scales", .f16, [groups, rows],
+        pouring: { try $0.append(transposedScalesOf: base) }),
       ExportTensor(module + ".g_idx", .i32, [columns]) {
         Bytes((0..<columns).map { Int32($0 / group) })
       },

@@ -85,10 +85,12 @@ public struct KerasExport: Sendable {
     _ pool: WorkerPool, _ report: @Sendable (_ done: Int, _ total: Int, _ name: String) -> Void,
     _ put: @Sendable (UnsafeRawBufferPointer, String) throws(CheckpointError) -> Void
   ) throws {
+    let buffers = StagingBuffers()
     try pool.forEach(tensors.count) { index in
-      let bytes = try tensors[index].make()
-      try bytes.withBuffer { buffer throws(CheckpointError) in
-        try put(buffer, tensors[index].name)
+      try buffers.with { staging in
+        try tensors[index].bytes(through: staging).withBuffer { buffer throws(CheckpointError) in
+          try put(buffer, tensors[index].name)
+        }
       }
       report(index + 1, tensors.count, tensors[index].name)
     }

@@ -93,6 +93,7 @@ PITH_INLINE float nearest_float(float x, int mantissa, float smallest, float lar
 
 PITH_INLINE float row_scale(const PithActivationGrid &grid, const float *x, size_t width) {
   if (grid.scale != PITH_SCALE_E4M3) return 1;
+  if (grid.step > 0) return grid.step;
   const float own = grid.maximum > 0 ? grid.maximum : largest_magnitude(x, width) * grid.clip;
   return own / (448.0f * grid.largest);
 }
@@ -126,11 +127,14 @@ PITH_INLINE Step step_of(const PithActivationGrid &grid, const float *x, size_t 
         step.scale = own >= FLT_MIN ? power_below(own) / power_below(top) : 0;
       } else if (grid.scale == PITH_SCALE_E4M3) {
         if (row >= FLT_MIN) {
-          step.scale = nearest_float(own / top / row, 3, 0.015625f, 448.0f);
+          float units = own / top / row;
+          // A stored row lets a large finite run overflow; an infinite one is not hidden.
+          if (units > 448.0f && own <= FLT_MAX) units = 448.0f;
+          step.scale = nearest_float(units, 3, 0.015625f, 448.0f);
           step.scale = step.scale * row;
         }
       } else {
-        step.scale = own / top;
+        step.scale = grid.step > 0 ? grid.step : own / top;
       }
     }
   }

@@ -8,6 +8,7 @@ import Weights
 public struct ArtefactWeights: WeightProvider {
   public let description: ModelDescription
   public var keyValueScheme: KeyValueScheme? { file.header.keyValueScheme }
+  public var keyValueScales: KeyValueScales? { file.header.keyValueScales }
   /// Tensors of the artefact that the model does not read.
   public let unused: [String]
   private let file: ArtefactFile

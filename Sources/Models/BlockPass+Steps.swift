@@ -29,6 +29,9 @@ extension BlockPass {
       let buffers = AttentionBuffers(
         memory, rows: rows, shape: model.attention, attended: attended)
       forEachTile(rows) { range in project(x, range, buffers) }
+      observer?.observe(
+        block: block.description.index, keys: buffers.key, values: buffers.value,
+        count: rows * model.attention.keyValueWidth)
       storeInCache(buffers)
       attendWithScheme(buffers)
     }

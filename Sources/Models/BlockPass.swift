@@ -15,6 +15,8 @@ struct BlockPass {
   let cache: KeyValueCache?
   /// How keys and values of older tokens are rounded; nil: not at all.
   let keyValueScheme: KeyValueScheme?
+  /// Stored scales that keys and values are rounded under; nil: none.
+  let keyValueScales: KeyValueScales?
   let observer: (any SiteObserver)?
   let scratch: ScratchMemory
   let pool: WorkerPool
@@ -130,6 +132,8 @@ struct BlockPass {
       }
       block.queryNorm?.apply(query, rows: count * shape.heads, into: query)
       block.keyNorm?.apply(key, rows: count * shape.keyValueHeads, into: key)
+      // Rounded as they come to the cache: after rotary positions.
+      defer { roundToStoredScales(key, value, count) }
       guard let rotary else { return }
       positions.withUnsafeBufferPointer { positions in
         guard let position = positions.baseAddress.map({ $0 + range.lowerBound }) else { return }
@@ -140,6 +144,15 @@ struct BlockPass {
           rotary.sines)
       }
     }
+  }
+
+  private func roundToStoredScales(
+    _ keys: UnsafeMutablePointer<Float>, _ values: UnsafeMutablePointer<Float>, _ count: Int
+  ) {
+    guard let scales = keyValueScales else { return }
+    let (width, layer) = (model.attention.keyValueWidth, block.description.index)
+    scales.roundKeys(keys, tokens: count, width: width, layer: layer)
+    scales.roundValues(values, tokens: count, width: width, layer: layer)
   }
 
   /// Attention's output map and its residual sum of some rows.

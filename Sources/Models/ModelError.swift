@@ -10,6 +10,7 @@ public enum ModelError: Error, Sendable, Hashable {
   case noHead(modelType: String)
   case notCausal(modelType: String)
   case keyValueSchemeNotCausal(modelType: String)
+  case keyValueScalesDoNotFit(found: Int, blocks: Int)
   case cacheFull(capacity: Int)
   case emptyPrompt(sequence: Int)
   case badSampling(parameter: String, found: Double, expected: String)
@@ -43,6 +44,9 @@ extension ModelError: CustomStringConvertible {
     case .keyValueSchemeNotCausal(let modelType):
       "a '\(modelType)' model sees all tokens at once and keeps no keys and values: leave the "
         + "rounding of its key-value cache out"
+    case .keyValueScalesDoNotFit(let found, let blocks):
+      "the key-value cache has stored scales for \(found) layers, the model has \(blocks): they "
+        + "belong to another model"
     case .notCausal(let modelType):
       "a \(modelType) model sees both sides of a token and cannot continue a text"
     case .cacheFull(let capacity):

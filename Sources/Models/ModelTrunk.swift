@@ -9,6 +9,7 @@ final class ModelTrunk: Sendable {
   let embedder: Embedder
   let rotary: RotaryTables?
   let keyValueScheme: KeyValueScheme?
+  let keyValueScales: KeyValueScales?
   let finalNorm: Norm?
   let outputProjection: LinearMap?
   let scratch = ScratchMemory()
@@ -26,6 +27,11 @@ final class ModelTrunk: Sendable {
     keyValueScheme = provider.keyValueScheme
     if keyValueScheme != nil, !model.attention.causal {
       throw ModelError.keyValueSchemeNotCausal(modelType: model.modelType)
+    }
+    keyValueScales = provider.keyValueScales
+    if let scales = keyValueScales, scales.layers.count != model.blocks.count {
+      throw ModelError.keyValueScalesDoNotFit(
+        found: scales.layers.count, blocks: model.blocks.count)
     }
     embedder = try Embedder(from: provider)
     finalNorm = try model.finalNorm.map { try Norm($0, model.normalization, from: provider) }
@@ -106,7 +112,7 @@ final class ModelTrunk: Sendable {
     return BlockPass(
       model: model, block: block, segments: segments, positions: positions,
       rotary: rotary?.covering(highest + 1), cache: cache, keyValueScheme: keyValueScheme,
-      observer: observer, scratch: scratch, pool: pool)
+      keyValueScales: keyValueScales, observer: observer, scratch: scratch, pool: pool)
   }
 
   /// The final norm and projection of some rows; `y` is `rows × outputWidth` and may be x when

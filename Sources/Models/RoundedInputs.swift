@@ -10,6 +10,7 @@ public struct RoundedInputs: WeightProvider {
   /// In place of what the weights say; nil leaves that.
   public let activations: ActivationScheme?
   public let keyValueScheme: KeyValueScheme?
+  public let keyValueScales: KeyValueScales?
   private let layers: Set<String>
 
   /// - Parameter keyValue: in place of what the model says; nil leaves that.
@@ -22,6 +23,7 @@ public struct RoundedInputs: WeightProvider {
     self.base = base
     self.activations = activations
     keyValueScheme = keyValue ?? base.keyValueScheme
+    keyValueScales = keyValue == nil ? base.keyValueScales : nil
     layers = Set(base.description.blocks.flatMap(\.linears).map(\.weight))
   }
 

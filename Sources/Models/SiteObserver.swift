@@ -7,4 +7,14 @@ import Tensors
 public protocol SiteObserver: AnyObject, Sendable {
   /// Some rows of a site's input, `rows × site.width`, valid during the call.
   func observe(_ site: SiteDescription, _ x: UnsafePointer<Float>, rows: Int) throws
+
+  /// A block's keys (after rotary positions) and values, `count` numbers each, valid during the call.
+  func observe(
+    block: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, count: Int)
+}
+
+extension SiteObserver {
+  public func observe(
+    block: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, count: Int
+  ) {}
 }

@@ -16,6 +16,7 @@ public struct SubstitutedWeights: WeightProvider {
 
   public var description: ModelDescription { base.description }
   public var keyValueScheme: KeyValueScheme? { base.keyValueScheme }
+  public var keyValueScales: KeyValueScales? { base.keyValueScales }
 
   public func weight(_ linear: LinearDescription) throws -> CompressedWeight {
     try weights[linear.weight] ?? base.weight(linear)

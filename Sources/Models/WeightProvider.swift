@@ -11,6 +11,9 @@ public protocol WeightProvider: Sendable {
   /// How keys and values of older tokens are rounded; nil: not at all.
   var keyValueScheme: KeyValueScheme? { get }
 
+  /// Stored scales that keys and values are rounded under; nil: none.
+  var keyValueScales: KeyValueScales? { get }
+
   /// The weight of a linear layer, out × in whatever the checkpoint's layout.
   func weight(_ linear: LinearDescription) throws -> CompressedWeight
 
@@ -23,4 +26,5 @@ public protocol WeightProvider: Sendable {
 
 extension WeightProvider {
   public var keyValueScheme: KeyValueScheme? { nil }
+  public var keyValueScales: KeyValueScales? { nil }
 }

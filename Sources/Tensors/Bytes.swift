@@ -10,10 +10,21 @@ public final class Bytes: @unchecked Sendable {
   /// this property. Where nothing else keeps the object alive, use `withBuffer`.
   public let buffer: UnsafeRawBufferPointer
   private let release: () -> Void
+  private let reader: Reader?
+
+  /// Fills memory with the bytes at an offset.
+  public typealias Reader =
+    @Sendable (_ offset: Int, _ target: UnsafeMutableRawBufferPointer) throws -> Void
 
   /// Bytes that belong to something else, which `release` lets go.
-  public init(borrowing buffer: UnsafeRawBufferPointer, release: @escaping () -> Void) {
+  ///
+  /// - Parameter reader: a way to the same bytes past the mapping, where there is one.
+  public init(
+    borrowing buffer: UnsafeRawBufferPointer, reader: Reader? = nil,
+    release: @escaping () -> Void
+  ) {
     self.buffer = buffer
+    self.reader = reader
     self.release = release
   }
 
@@ -48,6 +59,21 @@ public final class Bytes: @unchecked Sendable {
   ) throws(Failure) -> Result {
     defer { withExtendedLifetime(self) {} }
     return try body(buffer)
+  }
+
+  /// Copies bytes to memory that the caller keeps from piece to piece.
+  ///
+  /// A mapped file is read, not touched: the first touch of each of its pages costs a fault, more
+  /// than copying the page.
+  ///
+  /// - Throws: what reading the file throws; nothing for bytes in memory.
+  public func read(at offset: Int, into target: UnsafeMutableRawBufferPointer) throws {
+    precondition(offset >= 0 && target.count <= count - offset, "past the end of the bytes")
+    guard !target.isEmpty else { return }
+    if let reader { return try reader(offset, target) }
+    withBuffer {
+      target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset...].prefix(target.count)))
+    }
   }
 
   /// The number of bytes.

@@ -18,7 +18,10 @@ extension ActivationScheme {
   }
 
   private func run(width: Int) -> Int {
-    if case .block(let run) = granularity { run } else { width }
+    switch granularity {
+    case .block(let run), .tensorBlock(let run, _): run
+    case .token, .tensor: width
+    }
   }
 
   private var grid: PithActivationGrid {
@@ -40,7 +43,11 @@ extension ActivationScheme {
       case .e4m3: Int32(PITH_SCALE_E4M3)
       }
     grid.clip = clip
-    if case .tensor(let maximum?) = granularity { grid.maximum = maximum * clip }
+    switch granularity {
+    case .tensor(let maximum?): grid.maximum = maximum * clip
+    case .tensorBlock(_, let maximum?): grid.step = maximum * clip / (448 * grid.largest)
+    default: break
+    }
     return grid
   }
 }

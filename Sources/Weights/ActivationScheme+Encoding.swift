@@ -26,6 +26,10 @@ extension ActivationScheme {
     case .block(let run):
       result[Name.granularity] = .string("block")
       result[Name.block] = .int(run)
+    case .tensorBlock(let run, let maximum):
+      result[Name.granularity] = .string("tensor_block")
+      result[Name.block] = .int(run)
+      result[Name.maximum] = .double(Double(maximum ?? 0))
     }
     return result
   }
@@ -45,19 +49,24 @@ extension ActivationScheme {
       throw wrong(attributes, Name.clip, "a number")
     }
     let granularity: Granularity
-    switch attributes[Name.granularity]?.string {
-    case "token": granularity = .token
-    case "tensor":
+    func maximum() throws(WeightsError) -> Float {
       guard let maximum = attributes[Name.maximum]?.double else {
         throw wrong(attributes, Name.maximum, "a number")
       }
-      granularity = .tensor(maximum: Float(maximum))
-    case "block":
+      return Float(maximum)
+    }
+    func run() throws(WeightsError) -> Int {
       guard let run = attributes[Name.block]?.int else {
         throw wrong(attributes, Name.block, "a whole number")
       }
-      granularity = .block(run)
-    default: throw wrong(attributes, Name.granularity, "token, tensor or block")
+      return run
+    }
+    switch attributes[Name.granularity]?.string {
+    case "token": granularity = .token
+    case "tensor": granularity = .tensor(maximum: try maximum())
+    case "block": granularity = .block(try run())
+    case "tensor_block": granularity = .tensorBlock(try run(), maximum: try maximum())
+    default: throw wrong(attributes, Name.granularity, "token, tensor, block or tensor_block")
     }
     return ActivationScheme(
       format: format, granularity: granularity, symmetric: symmetric == 1, scale: scale,
@@ -93,22 +102,30 @@ extension ActivationScheme {
     }
     switch granularity {
     case .token: break
-    case .block(let run):
+    case .block(let run), .tensorBlock(let run, _):
       guard (2...65536).contains(run) else { throw refuse("a run of \(run) inputs: 2 to 65536") }
-    case .tensor(let maximum):
+    case .tensor:
       guard symmetric, scale == .f32 else {
         throw refuse("one range for a whole tensor is symmetric, with an f32 scale")
       }
-      if let maximum, !(maximum.isFinite && maximum > 0) {
-        throw refuse("its range is \(maximum); it must be positive and finite")
-      }
+    }
+    if case .tensorBlock = granularity, scale != .e4m3 {
+      throw refuse("one number over blocks is for E4M3 scales; give 'scale: e4m3'")
+    }
+    if let maximum, !(maximum.isFinite && maximum > 0) {
+      throw refuse("its range is \(maximum); it must be positive and finite")
     }
     guard scale != .e4m3 || granularity.isBlock else {
-      throw refuse("E4M3 scales are for runs of inputs under a token's own scale; give 'block'")
+      throw refuse("E4M3 scales are for runs of inputs; give 'block' or 'tensor_block'")
     }
   }
 }
 
 extension ActivationScheme.Granularity {
-  var isBlock: Bool { if case .block = self { true } else { false } }
+  var isBlock: Bool {
+    switch self {
+    case .block, .tensorBlock: true
+    case .token, .tensor: false
+    }
+  }
 }

@@ -31,6 +31,9 @@ public struct ActivationScheme: Sendable, Hashable {
     case tensor(maximum: Float?)
     /// Runs of so many inputs within a token's row, found while running.
     case block(Int)
+    /// The same under one number for all rows, from the largest value of a calibration as for
+    /// `tensor`: NVFP4 as other tools keep it.
+    case tensorBlock(Int, maximum: Float?)
   }
 
   /// How a scale is kept.
@@ -38,7 +41,7 @@ public struct ActivationScheme: Sendable, Hashable {
     case f32
     /// A power of two, 2^(floor(log2 amax) - floor(log2 largest)): the MX formats.
     case e8m0
-    /// E4M3 under one f32 scale a token: NVFP4.
+    /// E4M3 under one f32 scale, a token's or a tensor's: NVFP4.
     case e4m3
   }
 
@@ -88,6 +91,36 @@ extension ActivationScheme {
   public static let mxfp8 = Self(format: .fp8E4M3, granularity: .block(32), scale: .e8m0)
   public static let nvfp4 = Self(format: .fp4E2M1, granularity: .block(16), scale: .e4m3)
 
+  /// NVFP4 under one number for all rows, max |T(x)| over 448 · 6.
+  public static func nvfp4OfTensor(maximum: Float?) -> Self {
+    Self(format: .fp4E2M1, granularity: .tensorBlock(16, maximum: maximum), scale: .e4m3)
+  }
+
+  /// Whether its range is found beforehand.
+  public var isCalibrated: Bool {
+    switch granularity {
+    case .tensor, .tensorBlock: true
+    case .token, .block: false
+    }
+  }
+
+  /// The range that was found beforehand; nil while it is not known, and where there is none.
+  public var maximum: Float? {
+    get {
+      switch granularity {
+      case .tensor(let maximum), .tensorBlock(_, let maximum): maximum
+      case .token, .block: nil
+      }
+    }
+    set {
+      switch granularity {
+      case .tensor: granularity = .tensor(maximum: newValue)
+      case .tensorBlock(let run, _): granularity = .tensorBlock(run, maximum: newValue)
+      case .token, .block: break
+      }
+    }
+  }
+
   /// The scheme that a short text names: a format or `fp8`, `fp4`, `mxfp4`, `mxfp8`, `nvfp4`, and
   /// behind it, each after a `/`, `asym` or a run of inputs such as `g32`.
   ///
@@ -123,11 +156,13 @@ extension ActivationScheme {
     if self == .mxfp4 { return "mxfp4" }
     if self == .mxfp8 { return "mxfp8" }
     if self == .nvfp4 { return "nvfp4" }
+    if self == .nvfp4OfTensor(maximum: maximum) { return "nvfp4/tensor" }
     var text = format.rawValue
     switch granularity {
     case .token: text += "/token"
     case .tensor: text += "/tensor"
     case .block(let run): text += "/g\(run)"
+    case .tensorBlock(let run, _): text += "/tensor/g\(run)"
     }
     if !symmetric { text += "/asym" }
     if scale != .f32 { text += "/\(scale.rawValue)" }

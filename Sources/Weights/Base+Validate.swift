@@ -100,9 +100,26 @@ extension Tensor {
   /// Checks that every value is positive, finite and normal in its own type.
   func checkScales(part: String) throws(WeightsError) {
     let least: Float = dtype == .f16 ? 0x1p-14 : .leastNormalMagnitude
-    for (index, value) in floats().enumerated() {
-      guard value.isFinite, value >= least else {
-        throw .scaleNotUsable(part: part, index: index, value: value)
+    var values = [Float](repeating: 0, count: min(shape.elementCount, 4096))
+    for first in stride(from: 0, to: shape.elementCount, by: 4096) {
+      let count = min(4096, shape.elementCount - first)
+      // Without a branch a value, which the loop's vector form needs.
+      let isUsable = values.withUnsafeMutableBufferPointer { target in
+        let piece = UnsafeMutableBufferPointer(rebasing: target[0..<count])
+        FloatConversion.decode(
+          UnsafeRawBufferPointer(
+            rebasing: bytes.buffer[first * dtype.bytes..<(first + count) * dtype.bytes]),
+          as: dtype, into: piece)
+        var unusable: UInt32 = 0
+        for value in piece {
+          unusable |= (value >= least ? 0 : 1) | (value <= .greatestFiniteMagnitude ? 0 : 1)
+        }
+        return unusable == 0
+      }
+      if isUsable { continue }
+      for (index, value) in values[0..<count].enumerated()
+      where !(value.isFinite && value >= least) {
+        throw .scaleNotUsable(part: part, index: first + index, value: value)
       }
     }
   }

@@ -20,9 +20,8 @@ extension CompressedWeight {
       try transform.validate(part: "site/\(index)", columns: columns)
     }
     try site?.activations?.validate()
-    if case .tensor(nil)? = site?.activations?.granularity {
-      throw .activations(
-        scheme: site?.activations?.name ?? "", reason: "its range is missing")
+    if let scheme = site?.activations, scheme.isCalibrated, scheme.maximum == nil {
+      throw .activations(scheme: scheme.name, reason: "its range is missing")
     }
   }
 }

@@ -28,6 +28,16 @@ public enum PackedCodes {
     }
   }
 
+  /// A stream as codes, one a byte, where both lie in memory that has room for them.
+  public static func unpack(
+    _ packed: UnsafeRawPointer, count: Int, bits: Int, into codes: UnsafeMutableRawPointer
+  ) {
+    precondition((1...8).contains(bits), "\(bits) bits")
+    pith_unpack_codes(
+      packed.assumingMemoryBound(to: UInt8.self), count, Int32(bits),
+      codes.assumingMemoryBound(to: UInt8.self))
+  }
+
   /// One code of a stream.
   static func code(_ stream: UnsafeRawBufferPointer, index: Int, bits: Int) -> Int {
     let first = index * bits

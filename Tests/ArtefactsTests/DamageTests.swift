@@ -107,6 +107,10 @@ import Weights
     ("source_sha256", .string("[]")), ("source_metadata", .string("{\"a\": 1}")),
     ("tensor_names", .string("{}")), ("tensor_names", .string("[1]")),
     ("companion:tokenizer.json", .int(3)), ("kv_cache", .int(4)), ("kv_cache", .string("{}")),
+    ("kv_scales", .string("{\"format\":\"int4\",\"keys\":[1],\"values\":[1]}")),
+    ("kv_scales", .string("{\"format\":\"int8\",\"keys\":[1,2],\"values\":[1]}")),
+    ("kv_scales", .string("{\"format\":\"int8\",\"keys\":[0],\"values\":[1]}")),
+    ("kv_scales", .string("{\"format\":\"int8\",\"keys\":[1,\"x\"],\"values\":[1,2]}")),
     (
       "kv_cache",
       .string(

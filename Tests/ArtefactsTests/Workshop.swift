@@ -24,6 +24,8 @@ final class Workshop {
     recipeHash: "12", sourceFormat: "HDF5", sourceMetadata: ["k": "v"],
     sourceHashes: ["a": "00"], calibrationHash: "ff",
     keyValueScheme: KeyValueScheme(keyBits: 2, valueBits: 4, keys: .token, group: 16, residual: 9),
+    keyValueScales: KeyValueScales(
+      format: .fp8E4M3, layers: [.init(key: 0.1, value: 0x1.fffffep-9), .init(key: 3, value: 7e-5)]),
     seed: .max, fingerprint: "none")
 
   /// A tensor's bytes in a part file, some bytes from its beginning.

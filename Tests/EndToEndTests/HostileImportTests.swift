@@ -26,6 +26,10 @@ import Testing
     ("  - quantize: {method: rtn, format: nvfp4}", "compressed-tensors", "model.safetensors"),
     ("  - quantize: {method: rtn, format: mxfp4}", "compressed-tensors", "model.safetensors"),
     ("  - quantize: {method: rtn, format: q4_0}", "gguf", "model.gguf"),
+    (
+      "  - quantize: {method: rtn, bits: 4, group: 32}\nkv_cache: {bits: 8, stored: int8}\n"
+        + "calibration: {sequences: 4, length: 32}", "compressed-tensors", "model.safetensors"
+    ),
   ]
 
   /// Exports a victim, and hands its model path and its weights' file to the body.
@@ -89,6 +93,12 @@ import Testing
     (5, "weight_packed", "dtype", "\"I8\""), (5, "weight_scale", "dtype", "\"U8\""),
     (6, "weight_scale", "dtype", "\"I8\""), (0, "scales", "data_offsets", "[0,1099511627776]"),
     (5, "weight_packed", "shape", "[1,1]"), (3, "weight_scale", "shape", "[8,4]"),
+    // The right count in another shape: rows and groups would change places unseen.
+    (0, "scales", "shape", "[64,2]"), (0, "g_idx", "shape", "[2,32]"),
+    (1, "scales", "shape", "[128]"), (2, "weight_scale", "shape", "[2,64]"),
+    (2, "weight_shape", "shape", "[1,2]"), (2, "weight_zero_point", "shape", "[2,6]"),
+    (3, "weight_scale", "shape", "[1,64]"), (3, "input_scale", "shape", "[1,1,1]"),
+    (5, "weight_global_scale", "shape", "[1,1,1]"), (6, "weight_scale", "shape", "[2,64]"),
   ])
   func aMislabelledTensorIsNamed(
     _ index: Int, _ part: String, _ key: String, _ value: String
@@ -110,6 +120,23 @@ import Testing
       try Self.edit(file, tensor: tensor) { $0.replacing(tensor, with: tensor + "_gone") }
       let error = try Self.failure(of: model, in: folder)
       #expect(error?.contains(tensor) == true, "\(error ?? "taken")")
+    }
+  }
+
+  /// Scales of keys and values: missing, of several numbers, of a layer that is not there.
+  @Test(arguments: [
+    ("k_scale\":", "k_gone\":", "k_scale"), ("[1]", "[1,1,1]", "k_scale"),
+    ("\"F32\"", "\"I32\"", "k_scale"), ("layers.0.", "layers.5.", "layers.0.self_attn.k_scale"),
+    ("layers.0.", "layers.1.", "layers.1.self_attn.k_scale"),
+  ])
+  func damagedScalesOfKeysAreNamed(_ old: String, _ new: String, _ item: String) throws {
+    try Self.with(8) { model, file, folder in
+      try Self.edit(file, tensor: "model.layers.0.self_attn.k_scale") {
+        $0.replacing(old, with: new)
+      }
+      let error = try Self.failure(of: model, in: folder)
+      #expect(
+        error?.contains(model) == true && error?.contains(item) != false, "\(error ?? "taken")")
     }
   }
 

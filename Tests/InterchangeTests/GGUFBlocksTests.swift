@@ -34,9 +34,9 @@ import Weights
       Issue.record("no exact type for \(bits) bits")
       return
     }
-    let blocks = GGUFBlocks.encode(base, as: type, order: nil)
+    let blocks = try GGUFBlocks.encode(base, as: type, order: nil)
     #expect(decode(blocks, type, rows: 6, columns: 128) == base.decoded().values)
-    let reversed = GGUFBlocks.encode(base, as: type, order: (0..<6).reversed())
+    let reversed = try GGUFBlocks.encode(base, as: type, order: (0..<6).reversed())
     let rows = (0..<6).reversed().flatMap { base.decoded(rows: $0..<$0 + 1).values }
     #expect(decode(reversed, type, rows: 6, columns: 128) == rows)
   }

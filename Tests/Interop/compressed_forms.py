@@ -11,7 +11,6 @@ Exit codes: 0 good, 1 a difference, 77 a Python module is missing.
 """
 import json
 import pathlib
-import subprocess
 import sys
 import tempfile
 
@@ -19,20 +18,17 @@ try:
     import numpy as np
     import torch
     from compressed_tensors.compressors import BaseCompressor
-    from compressed_tensors.quantization import QuantizationScheme
+    from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
+    from compressed_tensors.quantization.lifecycle.forward import fake_quantize
+    from compressed_tensors.quantization.utils import compute_dynamic_scales_and_zp
     from safetensors.torch import load_file
-    from transformers import AutoModelForCausalLM, CompressedTensorsConfig
+    from transformers import CompressedTensorsConfig
 except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
 
-problems = []
-
-
-def check(good, sentence):
-    print(("ok    " if good else "WRONG ") + sentence)
-    if not good:
-        problems.append(sentence)
+import interop
+from interop import check
 
 
 def decoded(tensors, module, group):
@@ -65,13 +61,11 @@ def rounded(inputs, step):
 
 
 def logits(folder, ids, hooks=None, **options):
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options)
-    model.eval()
+    model = interop.model(folder, **options)
     for name, module in model.named_modules():
         if hooks and name in hooks:
             module.register_forward_pre_hook(hooks[name])
-    with torch.no_grad():
-        return model(torch.tensor([ids])).logits[0].numpy()
+    return interop.logits(model, ids)
 
 
 # name, stages, what the decompressor's own arithmetic loses, what transformers' logits may differ by
@@ -94,9 +88,24 @@ FORMS = [
      "  - activations: {format: fp8_e4m3}", 0, 1e-3),
     # Its decompressor of two codes a byte works in bf16.
     ("NVFP4", "  - quantize: {method: rtn, format: nvfp4}", 2 ** -8, 2e-2),
+    ("NVFP4 weights and inputs",
+     "  - quantize: {method: rtn, format: nvfp4}\n"
+     "  - activations: {format: fp4_e2m1, granularity: tensor_block, scale: e4m3}",
+     2 ** -8, 2e-2),
     ("MXFP4", "  - quantize: {method: rtn, format: mxfp4}", 0, 1e-3),
     ("MXFP8", "  - quantize: {method: rtn, format: mxfp8_e4m3}", 0, 1e-3),
 ]
+
+
+def rounded_by_library(inputs, number):
+    """A linear layer's inputs as compressed-tensors rounds them under a stored number."""
+    arguments = QuantizationArgs(**inputs)
+
+    def hook(module, found):
+        x = found[0]
+        scale, zero = compute_dynamic_scales_and_zp(x, arguments, module, global_scale=number)
+        return (fake_quantize(x, scale, zero, arguments, global_scale=number),)
+    return hook
 
 
 def by_hand(tensors, module):
@@ -111,13 +120,7 @@ def by_hand(tensors, module):
 
 
 def main(pith, model):
-    def run(*arguments):
-        done = subprocess.run([pith, *map(str, arguments)], capture_output=True, text=True)
-        if done.returncode:
-            print(done.stderr)
-        done.check_returncode()
-        return done
-
+    run = interop.pith(pith)
     ids = [5, 17, 100, 7, 256, 31, 900, 1200, 44, 3]
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -152,10 +155,23 @@ def main(pith, model):
             again = load_file(folder / f"b{index}" / "model.safetensors")
             check(all(torch.equal(again[n], expected[n]) for n in expected),
                   f"{what}: imported again, the same weights")
+            inputs = group["input_activations"]
+            if inputs and inputs["dynamic"] == "local":
+                windows = np.random.default_rng(1).integers(3, 1000, (8, 64)).astype(np.int32)
+                ours = interop.pith_losses(run, artefact, windows, folder)
+                exact = interop.losses(interop.model(dense), windows)
+                loaded = interop.model(dense)
+                for name, module in loaded.named_modules():
+                    if name in modules:
+                        module.register_forward_pre_hook(rounded_by_library(
+                            inputs, tensors[name + ".input_global_scale"]))
+                error = np.abs(interop.losses(loaded, windows) - ours).mean()
+                power = np.abs(exact - ours).mean()
+                check(error < 0.05 * power, f"{what}: −log p with inputs rounded by the library "
+                      f"differs by {error:.1e} in the mean, without rounding by {power:.1e}")
             # Weights under coded scales come out of the library in bf16, which a model in f32 only
             # takes where they are decoded while loading; inputs are not rounded then.
             options, hooks = {}, None
-            inputs = group["input_activations"]
             if inputs and "fp4" not in group["format"]:
                 hooks = {m: rounded(inputs, tensors.get(m + ".input_scale")) for m in modules}
             if group["format"].startswith(("nvfp", "mxfp")):
@@ -164,7 +180,7 @@ def main(pith, model):
             error = np.abs(found - wanted).max() / np.abs(wanted).max()
             check(error < bound, f"{what}: transformers' logits differ from those of the decoded "
                   f"weights by {error:.1e} of the largest")
-    sys.exit(1 if problems else 0)
+    interop.finish()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ exact; logits of transformers and llama.cpp to 1e-3 of their largest.
 """
 import json
 import pathlib
-import subprocess
 import sys
 import tempfile
 
@@ -19,13 +18,8 @@ except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
 
-problems = []
-
-
-def check(good, sentence):
-    print(("ok    " if good else "WRONG ") + sentence)
-    if not good:
-        problems.append(sentence)
+import interop
+from interop import check
 
 
 def stream(words, count, bits):
@@ -78,12 +72,7 @@ def compressed(tensors, module, config):
 
 
 def logits_of(folder, ids):
-    import torch
-    from transformers import AutoModelForCausalLM
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    model.eval()
-    with torch.no_grad():
-        return model(torch.tensor([ids])).logits[0].numpy()
+    return interop.logits(interop.model(folder), ids)
 
 
 def compressed_by_library(tensors, module, config):
@@ -105,10 +94,7 @@ def same_logits(found, expected, what):
 
 
 def main(pith, model):
-    def run(*arguments, **options):
-        return subprocess.run([pith, *map(str, arguments)], check=True, capture_output=True,
-                              text=True, **options)
-
+    run = interop.pith(pith)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         recipe = folder / "recipe.yaml"
@@ -191,8 +177,7 @@ def main(pith, model):
                     check(theirs == ours, f"{what} → gguf: llama.cpp tokenizes alike")
                 except ImportError as error:
                     print(f"skip  {what} → llama.cpp: {error}")
-    if problems:
-        sys.exit(1)
+    interop.finish()
 
 
 if __name__ == "__main__":

@@ -101,6 +101,66 @@ import Weights
       zip(whole.values[..<(6 * width)], plain.values).allSatisfy { abs($0 - $1) < 1e-4 })
   }
 
+  /// Another provider's weights under stored scales.
+  private struct UnderScales: WeightProvider {
+    let base: any WeightProvider
+    let keyValueScales: KeyValueScales?
+    var description: ModelDescription { base.description }
+    func weight(_ linear: LinearDescription) throws -> CompressedWeight { try base.weight(linear) }
+    func vector(_ name: String, count: Int) throws -> [Float] {
+      try base.vector(name, count: count)
+    }
+    func table(_ name: String, rows: Int, columns: Int) throws -> FloatTable {
+      try base.table(name, rows: rows, columns: columns)
+    }
+  }
+
+  /// The largest keys and values of the batch, which become the largest numbers.
+  private func scales(_ format: KeyValueScales.Format) throws -> KeyValueScales {
+    let ranges = KeyValueRanges(for: golden.weights.description)
+    let runner = try BlockwiseRunner(golden.weights, batch: batch)
+    for block in golden.weights.description.blocks {
+      try runner.advance(through: PreparedBlock(block, from: golden.weights), observer: ranges)
+    }
+    return try ranges.scales(format)
+  }
+
+  @Test(arguments: KeyValueScales.Format.allCases)
+  func storedScalesRoundEveryToken(_ format: KeyValueScales.Format) throws {
+    let scales = try scales(format)
+    let model = try LanguageModel(UnderScales(base: golden.weights, keyValueScales: scales))
+    let exact = try hidden(nil)
+    let rounded = try model.hiddenStates(of: batch)
+    let loss = relativeError(rounded, exact)
+    #expect(loss > 1e-4 && loss < 0.05, "\(loss)")
+    // Scales that are not the model's lose more: they are really used.
+    let wrong = KeyValueScales(
+      format: format, layers: scales.layers.map { .init(key: $0.key / 8, value: $0.value * 8) })
+    let other = try LanguageModel(UnderScales(base: golden.weights, keyValueScales: wrong))
+    #expect(try relativeError(other.hiddenStates(of: batch), exact) > 2 * loss)
+    // A window at once is token by token.
+    let sequence = (0..<40).map { Int32(($0 * 37 + 11) % model.description.vocabularySize) }
+    let whole = try model.hiddenStates(of: TokenBatch([sequence]))
+    let cache = KeyValueCache(for: model.description, sequences: 1, capacity: 40)
+    var rows: [Float] = []
+    for token in sequence {
+      rows += try model.hiddenStates(of: TokenBatch([[token]]), cache: cache).values
+    }
+    let steps = Matrix(rows: whole.rows, columns: whole.columns, values: rows)
+    // A number on the border of two codes goes either way.
+    #expect(relativeError(steps, whole) < loss / 2)
+  }
+
+  @Test func scalesOfAnotherModelAreRefused() throws {
+    let scales = KeyValueScales(format: .int8, layers: [.init(key: 1, value: 1)])
+    #expect(throws: ModelError.keyValueScalesDoNotFit(found: 1, blocks: 2)) {
+      try LanguageModel(UnderScales(base: golden.weights, keyValueScales: scales))
+    }
+    #expect(throws: WeightsError.self) {
+      try KeyValueScales(format: .int8, layers: [.init(key: 1, value: .nan)]).validate()
+    }
+  }
+
   @Test func whatIsNotCausalKeepsNoKeys() throws {
     let bert = try Golden("bert")
     #expect(throws: ModelError.keyValueSchemeNotCausal(modelType: "bert")) {

@@ -72,6 +72,29 @@ struct DiagnosticTests {
       """)
   }
 
+  @Test func storedScalesOfKeysStandAlone() {
+    expectErrors(
+      """
+      version: 1
+      name: t
+      kv_cache: 1️⃣{bits: 8, stored: fp8_e4m3, group: 64}
+      stages:
+        - quantize: {method: rtn, bits: 4}
+      """,
+      """
+      1️⃣error: 'group' in 'kv_cache' is for scales found while running; leave it or 'stored' out
+      """)
+    expectErrors(
+      """
+      version: 1
+      name: t
+      kv_cache: 1️⃣{bits: 4, stored: int8}
+      stages:
+        - activations: {format: fp4_e2m1, granularity: tensor_block, scale: e4m3}
+      """,
+      "1️⃣error: 'stored' in 'kv_cache' needs 'bits: 8'")
+  }
+
   @Test func choicesSuggestAndMethodsAreListed() {
     expectErrors(
       """

@@ -72,6 +72,9 @@ public final class GGUFSink: Sendable {
     try file.write(bytes, to: tensor, at: byteOffset)
   }
 
+  /// The place of a tensor's first byte in the file.
+  public func position(of tensor: String) -> Int { file.position(of: tensor) }
+
   /// Flushes to the disk and renames into place.
   public func finish() throws(CheckpointError) { try file.finish(durably: true) }
 

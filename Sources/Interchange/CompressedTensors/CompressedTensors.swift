@@ -79,6 +79,9 @@ enum CompressedTensors {
     if let step = inputs.flatMap(CompressedTensorsInputs.step) {
       result.append(ExportTensor(module + ".input_scale", .f32, [1]) { Bytes([step]) })
     }
+    if let number = inputs.flatMap(CompressedTensorsInputs.globalScale) {
+      result.append(ExportTensor(module + ".input_global_scale", .f32, [1]) { Bytes([number]) })
+    }
     return result
   }
 
@@ -92,9 +95,9 @@ enum CompressedTensors {
       Bytes(codes.map { Int8(truncatingIfNeeded: Int($0) - middle) })
     }
     var result = [
-      ExportTensor(module + ".weight", .i8, [base.rows, base.columns]) {
-        centred(base.unpacked().codes)
-      },
+      ExportTensor(
+        module + ".weight", .i8, [base.rows, base.columns],
+        pouring: { try $0.append(centredCodesOf: base) }),
       ExportTensor(module + ".weight_scale", base.grid.scaleType, shape) { base.scales.bytes },
     ]
     if base.zeros != nil {
@@ -136,7 +139,8 @@ enum CompressedTensors {
 
   /// `quantization_config`; several forms make several groups that name their modules.
   static func configuration(
-    _ modules: [(form: CompressedTensorsForm, names: [String])], ignored: [String]
+    _ modules: [(form: CompressedTensorsForm, names: [String])], ignored: [String],
+    keyValues: KeyValueScales.Format?
   ) -> JSONValue {
     var groups = JSONObject()
     for (index, entry) in modules.enumerated() {
@@ -147,9 +151,10 @@ enum CompressedTensors {
     return [
       "quant_method": "compressed-tensors",
       "format": .string(
-        formats.count == 1 ? formats.first?.rawValue ?? "" : "mixed-precision"),
+        formats.count > 1 ? "mixed-precision" : formats.first?.rawValue ?? "dense"),
       "quantization_status": "compressed", "config_groups": .object(groups),
-      "ignore": .array(ignored.map { .string($0) }), "kv_cache_scheme": nil,
+      "ignore": .array(ignored.map { .string($0) }),
+      "kv_cache_scheme": keyValues.map { CompressedTensorsKeyValues.arguments($0) } ?? .null,
     ]
   }
 }

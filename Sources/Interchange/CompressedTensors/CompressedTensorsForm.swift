@@ -85,12 +85,17 @@ struct CompressedTensorsForm: Sendable, Hashable {
 enum CompressedTensorsInputs {
   /// Why a scheme cannot be said there; nil when it can.
   static func problem(with scheme: ActivationScheme) -> String? {
-    if scheme.clip != 1, !scheme.isCalibrated {
+    if scheme.clip != 1, !scheme.isCalibrated || scheme.scale == .e4m3 {
       return "its inputs' ranges are cut to \(scheme.clip), which is not said there"
     }
     switch scheme.format {
     case .int8, .int7, .int6, .int5, .int4, .int3, .int2, .fp8E4M3: break
-    case .fp4E2M1 where scheme == .mxfp4: return nil
+    case .fp4E2M1
+    where scheme == .mxfp4 || scheme == .nvfp4OfTensor(maximum: scheme.maximum):
+      return nil
+    case .fp4E2M1 where scheme.scale == .e4m3:
+      return "its inputs' E4M3 scales stand under one number a token, and there under a stored one "
+        + "('granularity: tensor_block' in the recipe)"
     default:
       return "its inputs are rounded to \(scheme.name), which has no name there"
     }
@@ -98,7 +103,7 @@ enum CompressedTensorsInputs {
       return "its inputs' scales are powers of two, which only MXFP4 and MXFP8 have there"
     }
     if scheme.scale == .e4m3 {
-      return "its inputs' E4M3 scales stand under one number a token, and there under a stored one"
+      return "its inputs' scales are E4M3, which only NVFP4 has there"
     }
     return nil
   }
@@ -107,6 +112,13 @@ enum CompressedTensorsInputs {
   static func step(_ scheme: ActivationScheme) -> Float? {
     guard case .tensor(let maximum?) = scheme.granularity else { return nil }
     return maximum * scheme.clip / levels(scheme.format)
+  }
+
+  /// NVFP4's one number for a tensor: what local scales are multiplied by there before they are
+  /// rounded.
+  static func globalScale(_ scheme: ActivationScheme) -> Float? {
+    guard case .tensorBlock(_, let maximum?) = scheme.granularity else { return nil }
+    return 448 * 6 / maximum
   }
 
   private static func levels(_ format: ActivationScheme.Format) -> Float {
@@ -126,22 +138,31 @@ enum CompressedTensorsInputs {
     case .block(let run):
       object["strategy"] = "group"
       object["group_size"] = JSONValue(run)
+    case .tensorBlock(let run, _):
+      object["strategy"] = "tensor_group"
+      object["group_size"] = JSONValue(run)
     }
     object["dynamic"] = JSONValue(!scheme.isCalibrated)
+    if scheme.scale == .e4m3 {
+      object["dynamic"] = "local"
+      object["scale_dtype"] = "torch.float8_e4m3fn"
+    }
     if scheme.scale == .e8m0 { object["scale_dtype"] = "torch.uint8" }
     return .object(object)
   }
 
-  /// The scheme of a group's `input_activations`; `step` is the module's `input_scale`.
+  /// The scheme of a group's `input_activations`; `step` is the module's `input_scale`,
+  /// `globalScale` its `input_global_scale`.
   ///
   /// - Throws: `InterchangeError.unsupported`.
   static func scheme(
-    _ arguments: JSONValue, step: () throws -> Float, path: String
+    _ arguments: JSONValue, step: () throws -> Float, globalScale: () throws -> Float,
+    path: String
   ) throws -> ActivationScheme {
     func unsupported(_ what: String) -> InterchangeError {
       .unsupported(
         path: path, what: "inputs rounded to \(what)",
-        advice: "integers, FP8 E4M3, MXFP4 and MXFP8 per token, tensor or group are read")
+        advice: "integers, FP8 E4M3, MXFP4, MXFP8 and NVFP4 per token, tensor or group are read")
     }
     let bits = arguments["num_bits"]?.int ?? 8
     let isFloat = arguments["type"]?.string == "float"
@@ -153,6 +174,11 @@ enum CompressedTensorsInputs {
     switch (isFloat, bits) {
     case (true, 8): format = .fp8E4M3
     case (true, 4) where run == 32 && strategy == "group" && isDynamic: return .mxfp4
+    case (true, 4)
+    where run == 16 && strategy == "tensor_group" && arguments["dynamic"]?.string == "local":
+      let scheme = ActivationScheme.nvfp4OfTensor(maximum: 448 * 6 / (try globalScale()))
+      do { try scheme.validate() } catch { throw unsupported("\(error)") }
+      return scheme
     case (false, 2...8):
       guard let named = ActivationScheme.Format(rawValue: "int\(bits)") else {
         throw unsupported("\(bits) bits")
@@ -180,14 +206,11 @@ enum CompressedTensorsInputs {
 }
 
 extension ActivationScheme {
-  /// Whether its range was found beforehand and is stored.
-  var isCalibrated: Bool { if case .tensor = granularity { true } else { false } }
-
   /// The same for every weight of a config group: without the calibrated range.
   var withoutRange: ActivationScheme {
     var result = self
     if isCalibrated {
-      result.granularity = .tensor(maximum: nil)
+      result.maximum = nil
       result.clip = 1
     }
     return result

@@ -11,7 +11,7 @@ public struct GGUFExport: Sendable {
   public let tensors: [GGUFSink.Entry]
   public let weights: [ExportedWeight]
   public let warnings: [String]
-  private let makers: [@Sendable () throws -> Bytes]
+  private let makers: [GGUFExportBuilder.Maker]
 
   /// Lays out an export; nothing is written yet.
   ///
@@ -23,8 +23,10 @@ public struct GGUFExport: Sendable {
       throw InterchangeError.modelNotPossible(
         path: path, format: "GGUF", reason: "it has no config.json")
     }
+    var contents: [String: StoredTensor] = [:]
     let described = try artefact.names.map { name in
       let content = try artefact.content(of: name)
+      contents[name] = content
       return TensorDescription(
         name: name, dtype: content.sourceType, shape: content.sourceShape, storage: .empty,
         sharesStorageWith: content.tiedTo)
@@ -33,7 +35,7 @@ public struct GGUFExport: Sendable {
       .description
     let architecture = try GGUFArchitecture(model, path: path)
     let companions = artefact.header.companions
-    var builder = GGUFExportBuilder(artefact: artefact, options: options)
+    var builder = GGUFExportBuilder(artefact: artefact, contents: contents, options: options)
     if let factors = architecture.rotaryFactors() { builder.add(rotaryFactors: factors) }
     for place in architecture.places() { try builder.add(place) }
     var metadata: [(key: String, value: GGUFValue)] = [
@@ -44,6 +46,11 @@ public struct GGUFExport: Sendable {
       ("general.quantization_version", .u32(2)),
     ]
     metadata += architecture.metadata()
+    if let name = artefact.header.keyValueScheme?.name ?? artefact.header.keyValueScales?.name {
+      builder.warnings.append(
+        "the artefact rounds keys and values (\(name)), a GGUF file does not say so: give "
+          + "llama.cpp --cache-type-k and --cache-type-v")
+    }
     if let tokenizer = companions["tokenizer.json"] {
       let (values, warning) = try GGUFTokenizer.metadata(
         tokenizer: tokenizer, configuration: companions["tokenizer_config.json"],
@@ -60,18 +67,21 @@ public struct GGUFExport: Sendable {
     warnings = builder.warnings
   }
 
-  /// Writes the file; each worker holds one tensor at a time.
+  /// Writes the file; each worker holds a piece of a tensor, or one tensor that is turned about.
   public func write(
     to path: String, pool: WorkerPool,
     report: @Sendable (_ done: Int, _ total: Int, _ name: String) -> Void = { _, _, _ in }
   ) throws {
     let sink = try GGUFSink(path: path, metadata: metadata, tensors: tensors)
+    let buffers = StagingBuffers()
     try pool.forEach(tensors.count) { index in
-      let bytes = try makers[index]()
-      try bytes.withBuffer { buffer throws(CheckpointError) in
-        try sink.write(buffer, to: tensors[index].name, at: 0)
+      let name = tensors[index].name
+      try buffers.with { staging in
+        try staging.collect(at: sink.position(of: name), makers[index]) { bytes, offset in
+          try sink.write(bytes, to: name, at: offset)
+        }
       }
-      report(index + 1, tensors.count, tensors[index].name)
+      report(index + 1, tensors.count, name)
     }
     try sink.finish()
   }
@@ -79,15 +89,19 @@ public struct GGUFExport: Sendable {
 
 /// Gathers a GGUF file's tensors.
 struct GGUFExportBuilder {
+  /// Appends a tensor's bytes.
+  typealias Maker = @Sendable (StagingBuffer) throws -> Void
+
   let artefact: ArtefactFile
+  let contents: [String: StoredTensor]
   let options: ExportOptions
   var entries: [GGUFSink.Entry] = []
-  var makers: [@Sendable () throws -> Bytes] = []
+  var makers: [Maker] = []
   var weights: [ExportedWeight] = []
   var warnings: [String] = []
 
   mutating func add(_ place: GGUFArchitecture.Place) throws {
-    let content = try artefact.content(of: place.source)
+    let content = try contents[place.source] ?? artefact.content(of: place.source)
     switch content.kind {
     case .tensor(let tensor):
       addPlain(place, tensor, content)
@@ -99,7 +113,7 @@ struct GGUFExportBuilder {
   mutating func add(rotaryFactors: [Float]) {
     entries.append(
       GGUFSink.Entry(name: "rope_freqs.weight", shape: [rotaryFactors.count], type: .f32))
-    makers.append { Bytes(rotaryFactors) }
+    makers.append { try $0.append(Bytes(rotaryFactors)) }
   }
 
   /// A tensor that was stored plainly.
@@ -111,14 +125,13 @@ struct GGUFExportBuilder {
     if shape.rank == 2, place.layout != .outputsFirst {
       let view = WeightView(sourceShape: shape, layout: place.layout)
       add(place, [view.rows, view.columns], type) {
-        try PlainValues.bytes(view.matrix(from: tensor.floats()).values, as: type.dtype)
+        try $0.append(
+          PlainValues.bytes(view.matrix(from: tensor.floats()).values, as: type.dtype))
       }
       return
     }
-    let width = shape.rank == 2 ? shape.dimensions[1] : 1
     add(place, shape.dimensions, type) {
-      try PlainValues.bytes(
-        Self.reordered(tensor.floats(), width: width, place.rowOrder), as: type.dtype)
+      try $0.append(tensor, as: type.dtype, order: place.rowOrder)
     }
   }
 
@@ -127,7 +140,7 @@ struct GGUFExportBuilder {
   ) throws {
     let shape = [weight.rows, weight.columns]
     if let (base, type) = Self.blocks(of: weight) {
-      add(place, shape, type) { base.bytes(order: place.rowOrder) }
+      add(place, shape, type) { try base.append(order: place.rowOrder, to: $0) }
       note(place, content, type.name, isExact: true)
       return
     }
@@ -135,7 +148,9 @@ struct GGUFExportBuilder {
     case .integers(let base):
       switch GGUFBlocks.choice(for: base) {
       case .exact(let type):
-        add(place, shape, type) { GGUFBlocks.encode(base, as: type, order: place.rowOrder) }
+        add(place, shape, type) {
+          try GGUFBlocks.append(base, as: type, order: place.rowOrder, to: $0)
+        }
         note(place, content, type.name, isExact: true)
       case .none(let reason, let nearest):
         try again(place, weight, content, reason, nearest)
@@ -162,9 +177,10 @@ struct GGUFExportBuilder {
   ) {
     let type = plainType(place, content.sourceType)
     add(place, [weight.rows, weight.columns], type) {
-      try PlainValues.bytes(
-        Self.reordered(weight.decoded().values, width: weight.columns, place.rowOrder),
-        as: type.dtype)
+      try $0.append(
+        PlainValues.bytes(
+          Self.reordered(weight.decoded().values, width: weight.columns, place.rowOrder),
+          as: type.dtype))
     }
     note(place, content, type.name, isExact: type == .f32)
   }
@@ -189,7 +205,7 @@ struct GGUFExportBuilder {
       pool: .serial)
     guard case .exact(let type) = GGUFBlocks.choice(for: rounded.base) else { return }
     add(place, [weight.rows, weight.columns], type) {
-      GGUFBlocks.encode(rounded.base, as: type, order: place.rowOrder)
+      try GGUFBlocks.append(rounded.base, as: type, order: place.rowOrder, to: $0)
     }
     note(place, content, type.name + ", rounded again", isExact: false, rounded.relativeError)
   }
@@ -206,7 +222,7 @@ struct GGUFExportBuilder {
 
   private mutating func add(
     _ place: GGUFArchitecture.Place, _ shape: [Int], _ type: GGUFBlockType,
-    make: @escaping @Sendable () throws -> Bytes
+    make: @escaping Maker
   ) {
     entries.append(GGUFSink.Entry(name: place.name, shape: shape, type: type))
     makers.append(make)
@@ -274,17 +290,6 @@ extension GGUFBlockType {
 extension BlockFormat {
   /// The format of a type of blocks; nil for plain values.
   init?(_ type: GGUFBlockType) { self.init(rawValue: type.name.lowercased()) }
-}
-
-extension BlockBase {
-  /// The blocks, rows in an order.
-  func bytes(order: [Int]?) -> Bytes {
-    guard let order else { return blocks.bytes }
-    let stride = blocks.shape.rowElementCount
-    return blocks.bytes.withBuffer { source in
-      Bytes(order.flatMap { source[$0 * stride..<($0 + 1) * stride] })
-    }
-  }
 }
 
 extension CompressedWeight {

@@ -16,6 +16,8 @@ struct CompressedTensorsImport: Sendable {
 
   let groups: [Group]
   let path: String
+  /// How keys and values are rounded under stored scales.
+  let keyValues: KeyValueScales.Format?
   /// What of the folder is not taken over.
   let warnings: [String]
 
@@ -31,14 +33,19 @@ struct CompressedTensorsImport: Sendable {
         path: path, what: "compressed-tensors with a \(key)",
         advice: "decompress the folder with its own tool and compress the result")
     }
-    if config["kv_cache_scheme"]?.object != nil {
-      warnings.append(
-        "the folder keeps keys and values in 8 bits with stored scales; the artefact keeps them "
-          + "exactly")
+    var keyValues: KeyValueScales.Format?
+    if let scheme = config["kv_cache_scheme"], scheme.object != nil {
+      keyValues = CompressedTensorsKeyValues.format(scheme)
+      if keyValues == nil {
+        warnings.append(
+          "the folder rounds keys and values in a way that is not known here (\(scheme.text())); the "
+            + "artefact keeps them exactly")
+      }
     }
+    self.keyValues = keyValues
     let top = config["format"]?.string
     let members = config["config_groups"]?.object?.members ?? []
-    guard !members.isEmpty else {
+    guard !members.isEmpty || keyValues != nil else {
       throw .malformed(
         path: path, item: "config_groups", found: "none", expected: "at least one group")
     }
@@ -102,7 +109,8 @@ struct CompressedTensorsImport: Sendable {
     var inputs = value["input_activations"]
     if let arguments = inputs {
       if arguments.object == nil
-        || (try? CompressedTensorsInputs.scheme(arguments, step: { 1 }, path: path)) == nil
+        || (try? CompressedTensorsInputs.scheme(
+          arguments, step: { 1 }, globalScale: { 1 }, path: path)) == nil
       {
         inputs = nil
       }
@@ -139,9 +147,8 @@ struct CompressedTensorsImport: Sendable {
       weight.site = Site(
         activations: try CompressedTensorsInputs.scheme(
           inputs,
-          step: {
-            try parts.floats(".input_scale", count: 1).values[0]
-          }, path: path))
+          step: { try parts.float(".input_scale") },
+          globalScale: { try parts.float(".input_global_scale") }, path: path))
     }
     try parts.check(weight)
     return weight

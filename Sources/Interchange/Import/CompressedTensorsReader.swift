@@ -30,7 +30,7 @@ struct CompressedTensorsReader {
   // MARK: Integers
 
   private func packed() throws -> IntegerBase {
-    let shape = try parts.integers(".weight_shape", count: 2)
+    let shape = try parts.integers(".weight_shape", shape: [2])
     let (rows, columns, bits) = (shape[0], shape[1], form.bits)
     guard rows > 0, columns > 0, rows < 1 << 31, columns < 1 << 31 else {
       throw malformed(".weight_shape", "\(shape)", "two extents")
@@ -74,22 +74,17 @@ struct CompressedTensorsReader {
     guard shape.count == 2, shape[0] > 0, shape[1] > 0 else {
       throw malformed(".weight", "\(shape)", "outputs × inputs")
     }
-    let codes = try centred(".weight", shape: shape)
+    let codes = try centred(".weight", shapes: [shape])
     let reach = try Reach(form.reach, rows: shape[0], columns: shape[1], self)
     var zeros: [UInt8]?
     if !form.symmetric {
-      zeros = reach.spread(
-        try centred(".weight_zero_point", shape: try parts.shape(".weight_zero_point")))
-      guard zeros != nil else {
-        throw malformed(
-          ".weight_zero_point", "\(try parts.shape(".weight_zero_point"))", "one for each scale")
-      }
+      zeros = reach.spread(try centred(".weight_zero_point", shapes: reach.fileShapes))
     }
     return try base(codes, zeros, rows: shape[0], columns: shape[1], reach)
   }
 
-  private func centred(_ part: String, shape: [Int]) throws -> [UInt8] {
-    let bytes = try parts.bytes(part, type: .i8, shape: shape).array(of: Int8.self)
+  private func centred(_ part: String, shapes: [[Int]]) throws -> [UInt8] {
+    let bytes = try parts.bytes(part, type: .i8, shapes: shapes).array(of: Int8.self)
     let middle = 1 << (form.bits - 1)
     return try bytes.map { byte in
       let code = Int(byte) + middle
@@ -167,7 +162,7 @@ struct CompressedTensorsReader {
     ).array(of: UInt8.self)
     var factors: Tensor?
     if isNV {
-      let divisor = try parts.floats(".weight_global_scale", count: 1).values[0]
+      let divisor = try parts.float(".weight_global_scale")
       guard divisor.isFinite, divisor > 0, (1 / divisor).isNormal else {
         throw malformed(".weight_global_scale", "\(divisor)", "a positive number")
       }
@@ -222,13 +217,19 @@ struct CompressedTensorsReader {
       scaleColumns = reach == .tensor ? 1 : columns / length
     }
 
-    /// What a file has one of for each of its scales, as one for each of ours; nil where the
-    /// count is another.
-    func spread<Value>(_ values: [Value]) -> [Value]? {
-      if blockRows == 1 { return values.count == scaleRows * scaleColumns ? values : nil }
-      guard values.count == (scaleRows + blockRows - 1) / blockRows * scaleColumns else {
-        return nil
+    /// The shapes that a file's scales may have.
+    var fileShapes: [[Int]] {
+      switch granularity {
+      case .tensor: ImportParts.ofOne
+      case .channel where blockRows == 1: [[scaleRows, 1], [scaleRows]]
+      case .channel, .group:
+        [[(scaleRows + blockRows - 1) / blockRows, scaleColumns]]
       }
+    }
+
+    /// What a file has one of for each of its scales, as one for each of ours.
+    func spread<Value>(_ values: [Value]) -> [Value] {
+      if blockRows == 1 { return values }
       return (0..<scaleRows * scaleColumns).map {
         values[$0 / scaleColumns / blockRows * scaleColumns + $0 % scaleColumns]
       }
@@ -236,13 +237,8 @@ struct CompressedTensorsReader {
   }
 
   private func scales(_ reach: Reach) throws -> (values: [Float], dtype: DType) {
-    let count = try parts.shape(".weight_scale").reduce(1, *)
-    let (found, dtype) = try parts.floats(".weight_scale", count: count)
-    guard let values = reach.spread(found) else {
-      throw malformed(
-        ".weight_scale", "\(count) numbers", "\(reach.scaleRows) × \(reach.scaleColumns)")
-    }
-    return (values, [.f16, .bf16, .f32].contains(dtype) ? dtype : .f32)
+    let (found, dtype) = try parts.floats(".weight_scale", shapes: reach.fileShapes)
+    return (reach.spread(found), [.f16, .bf16, .f32].contains(dtype) ? dtype : .f32)
   }
 
   private func malformed(

@@ -24,19 +24,38 @@ struct ImportParts {
     try load(part, types: [type], shape: shape).bytes
   }
 
-  /// A part that holds numbers, so many of them.
-  func floats(_ part: String, count: Int) throws -> (values: [Float], dtype: DType) {
+  /// The shapes that tools give a single number.
+  static let ofOne: [[Int]] = [[1], [], [1, 1]]
+
+  /// A part that holds numbers, of one of some shapes.
+  func floats(_ part: String, shapes: [[Int]]) throws -> (values: [Float], dtype: DType) {
     let description = try described(part)
-    guard description.shape.elementCount == count, description.dtype.isFloatingPoint else {
-      throw malformed(part, description, "\(count) floating-point numbers")
+    guard shapes.contains(description.shape.dimensions), description.dtype.isFloatingPoint else {
+      throw malformed(part, description, "floating-point numbers of " + Self.listed(shapes))
     }
     return (try source.load(description).floats(), description.dtype)
   }
 
-  func integers(_ part: String, count: Int) throws -> [Int] {
+  /// A single number.
+  func float(_ part: String) throws -> Float { try floats(part, shapes: Self.ofOne).values[0] }
+
+  /// A part's bytes, of a type and one of some shapes.
+  func bytes(_ part: String, type: DType, shapes: [[Int]]) throws -> Bytes {
     let description = try described(part)
-    guard description.shape.elementCount == count else {
-      throw malformed(part, description, "\(count) integers")
+    guard description.dtype == type, shapes.contains(description.shape.dimensions) else {
+      throw malformed(part, description, "\(type.rawValue) of " + Self.listed(shapes))
+    }
+    return try source.load(description).bytes
+  }
+
+  private static func listed(_ shapes: [[Int]]) -> String {
+    shapes.map { "\($0)" }.joined(separator: " or ")
+  }
+
+  func integers(_ part: String, shape: [Int]) throws -> [Int] {
+    let description = try described(part)
+    guard description.shape.dimensions == shape else {
+      throw malformed(part, description, "integers of \(shape)")
     }
     let tensor = try source.load(description)
     switch description.dtype {

@@ -25,7 +25,7 @@ extension ImportScheme {
     }
     var order: [Int]?
     if parts.has(".g_idx") {
-      let index = try parts.integers(".g_idx", count: columns)
+      let index = try parts.integers(".g_idx", shape: [columns])
       order = try inputOrder(index, length: length, groups: groups, parts)
     }
     return try assembled(
@@ -57,7 +57,7 @@ extension ImportScheme {
   private func scales(
     _ parts: ImportParts, _ rows: Int, _ groups: Int
   ) throws -> (values: [Float], dtype: DType) {
-    let (values, dtype) = try parts.floats(".scales", count: rows * groups)
+    let (values, dtype) = try parts.floats(".scales", shapes: [[groups, rows]])
     return ((0..<rows * groups).map { values[$0 % groups * rows + $0 / groups] }, dtype)
   }
 

@@ -17,10 +17,19 @@ public protocol ImportableModel: Sendable {
   /// What of the model is not taken over.
   var warnings: [String] { get }
 
+  /// Stored scales that keys and values are rounded under; nil where there are none.
+  ///
+  /// - Throws: `InterchangeError.malformed`.
+  func keyValueScales() throws -> KeyValueScales?
+
   /// One of `names`.
   ///
   /// - Throws: `InterchangeError.malformed` when a part is missing or has the wrong size.
   func content(of name: String) throws -> ImportedContent
+}
+
+extension ImportableModel {
+  public func keyValueScales() throws -> KeyValueScales? { nil }
 }
 
 /// One tensor of a model that is brought in.

@@ -28,6 +28,10 @@ public struct ImportedModel: ImportableModel {
   }
 
   private let layout: Layout
+  /// Modules with scales of keys or values, and what those are for.
+  private let attention: Set<String>
+  private let keyValueFormat: KeyValueScales.Format?
+  private let layers: Int?
   private let plain: [String: TensorDescription]
   private let byName: [String: TensorDescription]
 
@@ -63,6 +67,7 @@ public struct ImportedModel: ImportableModel {
     names = file.tensors.map(\.name)
     plain = byName.filter { !file.holdsBlocks($0.value) }
     layout = .file(file)
+    (attention, keyValueFormat, layers) = ([], nil, nil)
   }
 
   private init(folder source: any TensorSource) throws {
@@ -104,10 +109,13 @@ public struct ImportedModel: ImportableModel {
         }
       })
     var seen = Set<String>()
+    var attention = Set<String>()
     for tensor in source.tensors {
       let (module, part) = Self.split(tensor.name)
-      // Scales of keys and values: the artefact keeps them exactly, and a warning says so.
-      if part == "k_scale" || part == "v_scale" || part == "q_scale" { continue }
+      if CompressedTensorsKeyValues.parts.contains(part) {
+        if part == "k_scale" || part == "v_scale" { attention.insert(module) }
+        continue
+      }
       guard modules.contains(module), part != "bias" else {
         names.append(tensor.name)
         plain[tensor.name] = tensor
@@ -119,6 +127,20 @@ public struct ImportedModel: ImportableModel {
     self.names = names
     self.plain = plain
     self.source = source
+    self.attention = attention
+    if case .compressedTensors(let groups) = scheme.kind, let format = groups.keyValues {
+      keyValueFormat = format
+    } else {
+      keyValueFormat = nil
+    }
+    layers = config["num_hidden_layers"]?.int ?? config["n_layer"]?.int
+  }
+
+  public func keyValueScales() throws -> KeyValueScales? {
+    guard let keyValueFormat else { return nil }
+    return try CompressedTensorsKeyValues.scales(
+      keyValueFormat, modules: attention, layers: layers, path: source.path
+    ) { ImportParts(module: $0, source: source, byName: byName) }
   }
 
   /// "a.b.weight" → ("a.b", "weight").

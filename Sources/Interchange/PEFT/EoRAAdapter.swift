@@ -1,4 +1,3 @@
-import Checkpoints
 import Foundation
 import JSONText
 import Tensors
@@ -30,20 +29,8 @@ public struct EoRAAdapter: Sendable {
         (name + PEFTAdapter.suffixes.b, try Self.padded(b: module, rank: rank)),
       ]
     }
-    let sink = try SafetensorsSink(
-      path: folder + "/" + PEFTAdapter.weightsName,
-      tensors: tensors.map {
-        TensorDescription(name: $0.0, dtype: $0.1.dtype, shape: $0.1.shape, storage: .empty)
-      }, strings: ["format": "pt"])
-    for (name, tensor) in tensors {
-      try tensor.bytes.withBuffer { bytes throws(CheckpointError) in
-        try sink.write(bytes, to: name, at: 0)
-      }
-    }
-    try sink.finish()
-    let text = configuration(rank: rank, model: model).text(.pretty) + "\n"
-    try Data(text.utf8).write(
-      to: URL(fileURLWithPath: folder + "/" + PEFTAdapter.configurationName))
+    try PEFTAdapter.write(
+      tensors, configuration: configuration(rank: rank, model: model), toFolder: folder)
   }
 
   private func configuration(rank: Int, model: String) -> JSONValue {

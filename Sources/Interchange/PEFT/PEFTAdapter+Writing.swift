@@ -21,8 +21,15 @@ extension PEFTAdapter {
         (Self.prefix + module.name + Self.suffixes.b, module.b),
       ]
     }
+    try Self.write(tensors, configuration: configuration(layers: layers), toFolder: folder)
+  }
+
+  /// Writes an adapter's two files into a folder that is there.
+  static func write(
+    _ tensors: [(String, Tensor)], configuration: JSONValue, toFolder folder: String
+  ) throws {
     let sink = try SafetensorsSink(
-      path: folder + "/" + Self.weightsName,
+      path: folder + "/" + weightsName,
       tensors: tensors.map {
         TensorDescription(name: $0.0, dtype: $0.1.dtype, shape: $0.1.shape, storage: .empty)
       }, strings: ["format": "pt"])
@@ -32,8 +39,8 @@ extension PEFTAdapter {
       }
     }
     try sink.finish()
-    let text = configuration(layers: layers).text(.pretty) + "\n"
-    try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/" + Self.configurationName))
+    let text = configuration.text(.pretty) + "\n"
+    try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/" + configurationName))
   }
 
   /// What adapter_config.json says.

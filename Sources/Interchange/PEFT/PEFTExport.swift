@@ -59,6 +59,9 @@ public enum PEFTExport {
       layout.append(
         TensorDescription(name: name, dtype: dtype, shape: content.sourceShape, storage: .empty))
     }
+    if let name = artefact.header.keyValueScheme?.name ?? artefact.header.keyValueScales?.name {
+      warnings.append("keys and values are rounded in the artefact (\(name)); here they are exact")
+    }
     guard !adapted.isEmpty else {
       throw InterchangeError.modelNotPossible(
         path: artefact.path, format: "PEFT",

@@ -49,6 +49,9 @@ typedef struct {
   float clip;
   /// A range known beforehand, in place of every run's own amax; 0: each run's own.
   float maximum;
+  /// A step known beforehand, in place of a range divided by the largest number; of PITH_SCALE_E4M3
+  /// what a row's scales are multiples of; 0: none.
+  float step;
 } PithActivationGrid;
 
 /// Rounds rows, `rows × width` at a stride; `run` neighbours share a scale, the last run may be shorter.

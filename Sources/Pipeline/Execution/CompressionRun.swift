@@ -45,10 +45,15 @@ public enum CompressionRun {
       throw error
     }
     let outcome: [FinishedTensor]
+    var keyValueScales: KeyValueScales?
     do {
       outcome = try runJobs(
         plan, folder: folder, journal: journal, finished: finished, interruption: interruption,
         report: report)
+      if !interruption.isRequested {
+        keyValueScales = try plan.keyValueCalibration?.scales(
+          plan, outcome.map(\.entry), folder: folder, interruption: interruption)
+      }
     } catch {
       cleanUp(folder, after: error)
       throw error
@@ -58,7 +63,8 @@ public enum CompressionRun {
     let entries = outcome.map(\.entry)
     report(.assembling(bytes: plan.forecast.storedBytes))
     try ArtefactWriter.assemble(
-      header: header(plan, tool: tool, outcome), entries: entries, target: target.output,
+      header: header(plan, tool: tool, outcome, keyValueScales), entries: entries,
+      target: target.output,
       workPath: folder.assemblyPath, durable: plan.options.durable,
       pool: WorkerPool(workers: plan.options.workers))
     folder.remove()
@@ -169,19 +175,22 @@ public enum CompressionRun {
   }
 
   private static func header(
-    _ plan: Plan, tool: ToolIdentity, _ outcome: [FinishedTensor]
+    _ plan: Plan, tool: ToolIdentity, _ outcome: [FinishedTensor],
+    _ keyValueScales: KeyValueScales?
   ) -> ArtefactHeader {
     var hashes: [String: String] = [:]
     for tensor in outcome { hashes[tensor.entry.name] = tensor.sourceHash }
+    let text = plan.calibrationPlan?.text ?? plan.keyValueCalibration?.text
     return ArtefactHeader(
       toolVersion: tool.version, configuration: plan.source.metadata.configuration,
       companions: Companions(of: plan.source).texts, recipeName: plan.recipe.name,
       recipe: plan.recipe.canonicalJSON.text(.canonical),
       recipeHash: plan.recipe.hash, sourceFormat: plan.source.format,
       sourceMetadata: plan.source.metadata.strings, sourceHashes: hashes,
-      calibrationHash: plan.calibration?.hash ?? plan.calibrationPlan?.text.hash,
-      calibration: plan.calibration?.statistics.provenance ?? plan.calibrationPlan?.text.provenance,
-      keyValueScheme: plan.recipe.keyValueCache.map { KeyValueScheme($0) },
+      calibrationHash: plan.calibration?.hash ?? text?.hash,
+      calibration: plan.calibration?.statistics.provenance ?? text?.provenance,
+      keyValueScheme: plan.recipe.keyValueCache.flatMap { KeyValueScheme($0) },
+      keyValueScales: keyValueScales,
       edits: plan.editSummary, seed: plan.recipe.seed,
       fingerprint: tool.fingerprint)
   }

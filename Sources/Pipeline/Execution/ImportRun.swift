@@ -47,7 +47,8 @@ public enum ImportRun {
       toolVersion: tool.version, configuration: model.configurationText,
       companions: model.companions, recipeName: "import", recipe: recipe,
       recipeHash: Array(recipe.utf8).withUnsafeBytes { SHA256.hexadecimal(of: $0) },
-      sourceFormat: model.format, sourceMetadata: [:], seed: 0, fingerprint: tool.fingerprint)
+      sourceFormat: model.format, sourceMetadata: [:],
+      keyValueScales: try model.keyValueScales(), seed: 0, fingerprint: tool.fingerprint)
     try ArtefactWriter.assemble(
       header: header, entries: entries, target: output, workPath: folder.assemblyPath,
       durable: durable, pool: pool)

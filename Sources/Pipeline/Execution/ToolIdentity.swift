@@ -35,7 +35,7 @@ extension RunIdentity {
     if let calibration = plan.calibration {
       facts.append(Fact(what: "the statistics", value: calibration.hash))
     }
-    if let text = plan.calibrationPlan?.text {
+    if let text = plan.calibrationPlan?.text ?? plan.keyValueCalibration?.text {
       let value = "'\(text.provenance)' \(text.hash.prefix(12))"
       facts.append(Fact(what: "the calibration", value: value))
     }

@@ -16,6 +16,8 @@ public struct Plan: Sendable {
   public var calibration: CalibrationInput?
   /// How the run gathers statistics itself; nil when it needs none, or has them from a file.
   public var calibrationPlan: CalibrationPlan?
+  /// How the run finds stored scales of keys and values; nil when the recipe has none.
+  public var keyValueCalibration: KeyValueCalibration?
   /// What was done to the model around its weights so far, in order.
   public internal(set) var edits: [ModelEdit] = []
   /// The smoothing that the run begins with; nil when there is none, or it is done.

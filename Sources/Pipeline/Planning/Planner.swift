@@ -65,6 +65,8 @@ public enum Planner {
       warnings: warnings(recipe, planned) + warnings(of: source) + edits.warnings,
       options: options, calibration: isCalibrated ? calibration : nil,
       calibrationPlan: calibrationPlan)
+    plan.keyValueCalibration = try KeyValueCalibration(
+      recipe, for: source, planned, options: options)
     plan.edits = edits.rotation.map { [$0] } ?? []
     plan.smoothing = edits.smoothing
     try plan.addMemory()

@@ -188,6 +188,7 @@ enum StageResolver {
       case .token: .token
       case .tensor: .tensor(maximum: nil)
       case .block: .block(options.block ?? 32)
+      case .tensorBlock: .tensorBlock(options.block ?? 16, maximum: nil)
       }
     let scheme = ActivationScheme(
       format: format, granularity: granularity, symmetric: options.symmetric, scale: scale,

@@ -94,7 +94,7 @@ public enum ResolvedStage: Sendable, Hashable {
       true
     case .prune(let choice): choice.isCalibrated
     case .lowRank(let choice): choice.isCalibrated
-    case .activations(let scheme): scheme.granularity == .tensor(maximum: nil)
+    case .activations(let scheme): scheme.isCalibrated && scheme.maximum == nil
     default: false
     }
   }

@@ -12,7 +12,7 @@ extension StageRunner {
     notes: inout [String]
   ) throws -> CompressedWeight {
     var scheme = scheme
-    if scheme.granularity == .tensor(maximum: nil) {
+    if scheme.isCalibrated, scheme.maximum == nil {
       guard let statistics, statistics.width == weight.columns else {
         throw QuantizationError.statisticsMismatch(
           rows: weight.rows, columns: weight.columns, gram: [0, 0])
@@ -22,10 +22,10 @@ extension StageRunner {
         throw WeightsError.activations(
           scheme: scheme.name, reason: "the statistics' largest value is \(maximum)")
       }
-      scheme.granularity = .tensor(maximum: maximum)
+      scheme.maximum = maximum
       // One outlier sets the scale for ever: said with its size.
       let ratio = Int((maximum / max(mean, .leastNormalMagnitude)).rounded())
-      if ratio >= 64 {
+      if ratio >= 64, scheme.scale == .f32 {
         notes.append(
           "one range for all inputs: the largest is \(ratio) times their root mean square")
       }
@@ -64,8 +64,9 @@ extension StageRunner {
 }
 
 extension KeyValueScheme {
-  /// The scheme that a recipe asks for.
-  init(_ options: KeyValueOptions) {
+  /// The scheme that a recipe asks for; nil for stored scales, which are found at the end.
+  init?(_ options: KeyValueOptions) {
+    guard options.stored == nil else { return nil }
     self.init(
       keyBits: options.bits, valueBits: options.valueBits,
       keys: options.keys == .channel ? .channel : .token, group: options.group,

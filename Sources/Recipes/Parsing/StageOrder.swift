@@ -62,7 +62,8 @@ enum StageOrder {
   /// Choices that do not go together.
   private static func check(_ options: ActivationOptions, _ sink: inout DiagnosticSink) {
     let isFloat = options.format.rawValue.hasPrefix("fp")
-    if options.block != nil, options.granularity != .block {
+    let hasBlocks = options.granularity == .block || options.granularity == .tensorBlock
+    if options.block != nil, !hasBlocks {
       sink.error(at: options.position, "'block' in 'activations' needs 'granularity: block'")
     }
     if !options.symmetric, isFloat || options.granularity == .tensor || options.scale != .f32 {
@@ -70,7 +71,11 @@ enum StageOrder {
         at: options.position,
         "'symmetric: false' in 'activations' is for integers with f32 scales per token or block")
     }
-    if options.scale == .e4m3, options.granularity != .block {
+    if options.granularity == .tensorBlock, options.scale != .e4m3 {
+      sink.error(
+        at: options.position, "'granularity: tensor_block' in 'activations' needs 'scale: e4m3'")
+    }
+    if options.scale == .e4m3, !hasBlocks {
       sink.error(at: options.position, "'scale: e4m3' in 'activations' needs 'granularity: block'")
     }
     if options.scale != .f32, options.granularity == .tensor {

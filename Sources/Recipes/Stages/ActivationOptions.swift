@@ -18,6 +18,8 @@ public struct ActivationOptions: Sendable, Hashable {
     case tensor
     /// A run of inputs within a row.
     case block
+    /// The same, scales under one number from the calibration.
+    case tensorBlock = "tensor_block"
   }
 
   /// How a scale is kept.
@@ -27,7 +29,7 @@ public struct ActivationOptions: Sendable, Hashable {
 
   public var format: Format
   public var granularity: Granularity
-  /// Only with `block`; nil is 32.
+  /// Only with `block` and `tensor_block`; nil is 32 and 16.
   public var block: Int?
   public var symmetric: Bool
   public var scale: Scale
@@ -60,10 +62,13 @@ extension ActivationOptions: StageOptions {
       "granularity", \.granularity, .choice(),
       """
       How far a scale reaches: `token` gives each row its own, `block` each run of inputs within a \
-      row, both found while running; `tensor` is one for all, from the calibration.
+      row, both found while running; `tensor` is one for all, from the calibration; `tensor_block` gives \
+      each run its own under one number from the calibration (with `scale: e4m3`: NVFP4 as \
+      compressed-tensors has it).
       """),
     .optional(
-      "block", \.block, .integer(2...65536), "Only `block`: inputs of a run; 32 when absent."),
+      "block", \.block, .integer(2...65536),
+      "Only `block` and `tensor_block`: inputs of a run; 32 and 16 when absent."),
     .optional(
       "symmetric", \.symmetric, .boolean,
       "Whether the grid is centred on zero; otherwise ranges have a zero point (integers only)."),
