@@ -7,6 +7,8 @@ Reads lines, answers each with "wall processor value":
                                  thread; value = largest singular value
   eora DELTA GRAM ORDER RANK     eigh of the Gram matrix in f64, full SVD in f32; value = squared
                                  weighted error
+  optimum DELTA GRAM ORDER RANK  the least squared weighted error there is: all but the RANK largest
+                                 eigenvalues of delta * gram * delta^T in f64, added up
 Files hold little-endian f32, row-major. One thread.
 """
 import os
@@ -73,6 +75,17 @@ def eora(delta_path, gram_path, order, rank):
     return wall, processor, float(((left @ gram) * left).sum())
 
 
+def optimum(delta_path, gram_path, order, rank):
+    delta, gram = read(delta_path, order, order).double(), read(gram_path, order, order).double()
+
+    def run():
+        outer = delta @ ((gram + gram.T) / 2) @ delta.T
+        values = torch.linalg.eigvalsh((outer + outer.T) / 2)
+        return float(values[: order - rank].sum())
+
+    return timed(run)
+
+
 print("peft on torch", torch.__version__, flush=True)
 for line in sys.stdin:
     name, *arguments = line.split()
@@ -80,6 +93,8 @@ for line in sys.stdin:
         reply = pissa(arguments[0], *map(int, arguments[1:]))
     elif name == "gesdd":
         reply = gesdd(arguments[0], *map(int, arguments[1:]))
+    elif name == "optimum":
+        reply = optimum(arguments[0], arguments[1], *map(int, arguments[2:]))
     else:
         reply = eora(arguments[0], arguments[1], *map(int, arguments[2:]))
     print(*reply, flush=True)

@@ -39,7 +39,7 @@ struct KrylovBasis<S: BLASScalar> {
     var next = candidate.columns > room ? candidate.columns(0..<room) : candidate
     let whole = next.squaredNorm
     try project(&next)
-    let left = next.squaredNorm
+    let left = blocks.isEmpty ? whole : next.squaredNorm
     let noise = 32 * Double(S.ulpOfOne)
     if left <= noise * noise * max(scale, whole) {
       next = Sketch.signs(

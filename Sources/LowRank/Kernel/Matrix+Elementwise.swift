@@ -123,14 +123,14 @@ extension Matrix where Element: BLASScalar {
     let width = blocks.reduce(0) { $0 + $1.columns }
     precondition(blocks.allSatisfy { $0.rows == height }, "blocks of one height")
     return Matrix(rows: height, columns: width) { target in
+      guard let base = target.baseAddress else { return }
       var left = 0
       for block in blocks {
         block.values.withUnsafeBufferPointer { source in
+          guard let from = source.baseAddress else { return }
           for row in 0..<height {
-            for column in 0..<block.columns {
-              target.initializeElement(
-                at: row * width + left + column, to: source[row * block.columns + column])
-            }
+            (base + row * width + left).initialize(
+              from: from + row * block.columns, count: block.columns)
           }
         }
         left += block.columns

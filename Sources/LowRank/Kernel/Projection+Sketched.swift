@@ -43,7 +43,7 @@ extension Projection {
     of matrix: Matrix<S>, rank: Int, scale: Double = 1, options: SketchOptions = SketchOptions(),
     method: String = "low rank", pool: WorkerPool = .serial
   ) throws -> ThinFactors<S> {
-    try check(matrix, .none, rank: rank, scale: scale, method: method)
+    try checkOptions(matrix, .none, rank: rank, scale: scale, method: method)
     guard (0...64).contains(options.iterations) else {
       throw LowRankError.optionOutOfRange(
         name: "iterations", value: "\(options.iterations)", allowed: "from 0 to 64")
@@ -56,6 +56,7 @@ extension Projection {
     let width = min(shorter, rank + options.oversample)
     let blocks = SketchBlocks(width: width, iterations: options.iterations)
     if options.iterations > 0, 2 * shorter <= 3 * blocks.columns {
+      try checkFinite(matrix)
       return try byGram(matrix, rank, scale, pool)
     }
     return try byKrylov(matrix, rank, blocks, scale, options, pool)
@@ -95,40 +96,69 @@ extension Projection {
     let factors = ThinFactors<S>.balanced(
       u: vectors, projected: projected, singularValues: values, largest: values.first ?? 0,
       scale: scale)
-    return isWide
-      ? factors
-      : ThinFactors(
-        b: factors.a.transposed, a: factors.b.transposed, scale: scale, singularValues: values)
+    return isWide ? factors : factors.turned
   }
 
+  /// What the kept part may hold of the squared norm for bf16 to have been good enough: beyond, its
+  /// rounding of the weight is no longer small beside what is left.
+  private static let keptShare = 0.95
+  /// ‖W‖_F² for which no product, of which some are squares, leaves bf16's range.
+  private static let halfRange = 1e-20...1e20
+
+  /// By bf16 products where the processor has them, else, and where they were too coarse, by f32's.
+  ///
+  /// The images that the iteration makes are all that the factors need: their noise, 2⁻⁹ of an entry
+  /// and independent from entry to entry, enters what is left of the weight only squared. A weight
+  /// that the factors hold nearly whole is taken again in its own precision.
   private static func byKrylov<S: BLASScalar>(
     _ matrix: Matrix<S>, _ rank: Int, _ blocks: SketchBlocks, _ scale: Double,
     _ options: SketchOptions, _ pool: WorkerPool
   ) throws -> ThinFactors<S> {
+    if HalfProducts.isAvailable, let single = matrix as? Matrix<Float> {
+      let half = HalfProducts(single)
+      if halfRange.contains(half.squaredNorm) {
+        let factors = try byKrylov(
+          SketchProducts(matrix, half: half, pool: pool), rank, blocks, scale, options)
+        let kept = factors.singularValues.reduce(0) { $0 + $1 * $1 }
+        if kept < keptShare * half.squaredNorm { return factors }
+      }
+    }
+    try checkFinite(matrix)
+    return try byKrylov(
+      SketchProducts(matrix, half: nil, pool: pool), rank, blocks, scale, options)
+  }
+
+  private static func byKrylov<S: BLASScalar>(
+    _ products: SketchProducts<S>, _ rank: Int, _ blocks: SketchBlocks, _ scale: Double,
+    _ options: SketchOptions
+  ) throws -> ThinFactors<S> {
+    let (matrix, pool) = (products.matrix, products.pool)
     let sketch: Matrix<S> = Sketch.signs(
-      rows: matrix.columns, columns: blocks.width, seed: options.seed, stream: options.stream)
-    var next = try matrix.multiplied(by: sketch, pool: pool)
+      rows: products.columns, columns: blocks.width, seed: options.seed, stream: options.stream)
+    var next = try products.multiplied(by: sketch)
     var strength = next.squaredNorm
     guard strength > 0 else { return zero(matrix, rank, scale) }
     var basis = KrylovBasis<S>(
-      rows: matrix.rows, seed: options.seed, stream: options.stream, pool: pool)
+      rows: products.rows, seed: options.seed, stream: options.stream, pool: pool)
     var images: [Matrix<S>] = []
     while let block = try basis.append(next, scale: strength) {
-      let image = try matrix.multiplied(by: block, transposeSelf: true, pool: pool)
+      let image = try products.multipliedTransposed(by: block)
       images.append(image)
       if images.count == blocks.count { break }
-      strength = image.squaredNorm * image.squaredNorm / Double(image.columns)
-      next = try matrix.multiplied(by: image, pool: pool)
+      let squares = image.squaredNorm
+      strength = squares * squares / Double(image.columns)
+      next = try products.multiplied(by: image)
     }
     let projected = Matrix<S>.sideBySide(images)
     let (rotation, values) = try leading(rank, ofGram: try Syrk.gram(projected, pool: pool)) {
       try Syrk.gram(projected.inDouble, pool: pool)
     }
-    return .balanced(
+    let factors = ThinFactors<S>.balanced(
       u: try basis.matrix.multiplied(by: rotation, pool: pool),
       projected: try rotation.multiplied(
         by: projected, transposeSelf: true, transposeOther: true, pool: pool),
       singularValues: values, largest: values.first ?? 0, scale: scale)
+    return products.isTurned ? factors.turned : factors
   }
 
   /// The leading eigenvectors of a Gram matrix, and the roots of its eigenvalues.

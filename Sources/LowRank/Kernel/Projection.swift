@@ -54,6 +54,13 @@ public enum Projection {
   static func check<S: BLASScalar>(
     _ matrix: Matrix<S>, _ weighting: InputWeighting, rank: Int, scale: Double, method: String
   ) throws {
+    try checkOptions(matrix, weighting, rank: rank, scale: scale, method: method)
+    try checkFinite(matrix)
+  }
+
+  static func checkOptions<S: BLASScalar>(
+    _ matrix: Matrix<S>, _ weighting: InputWeighting, rank: Int, scale: Double, method: String
+  ) throws {
     guard rank >= 1, rank <= min(matrix.rows, matrix.columns) else {
       throw LowRankError.rankOutOfRange(rank: rank, rows: matrix.rows, columns: matrix.columns)
     }
@@ -62,6 +69,9 @@ public enum Projection {
         name: "scale", value: "\(scale)", allowed: "a positive number")
     }
     try weighting.check(method, rows: matrix.rows, columns: matrix.columns)
+  }
+
+  static func checkFinite<S: BLASScalar>(_ matrix: Matrix<S>) throws {
     if let index = Finiteness.firstNonFinite(matrix.values) {
       throw LowRankError.weights(
         .notFinite(row: index / matrix.columns, column: index % matrix.columns))

@@ -50,6 +50,13 @@ public struct ThinFactors<S: BLASScalar>: Sendable {
     return rest
   }
 
+  /// The factors of the transpose.
+  var turned: ThinFactors {
+    ThinFactors(
+      b: a.transposed, a: b.transposed, scale: scale, singularValues: singularValues,
+      spectrum: spectrum)
+  }
+
   /// The balanced pair for U (m × r, orthonormal columns) and P (r × n).
   @_specialize(where S == Float)
   @_specialize(where S == Double)

@@ -109,25 +109,32 @@ enum BudgetPass {
     let firsts = granularities.map { granularities.firstIndex(of: $0) ?? 0 }
     let distinct = Set(firsts).sorted()
     let schemes = bits.flatMap { bits in distinct.map { (bits: bits, place: $0) } }
-    let measured = try pool.map(schemes.count) { index in
+    let ranks = Self.ranks(rows: view.rows, columns: view.columns)
+    let largest = ranks.max() ?? 0
+    let measured = try pool.map(schemes.count) { index -> Measurement in
       let (bits, place) = schemes[index]
-      let group = groups[place]
       let scheme = try IntegerScheme(
         bits: bits, symmetric: false, granularity: granularities[place])
-      let quantized = try GPTQ.quantize(
-        .dense(original, view: view), gram: gram, rows: statistics.rows, scheme: scheme
-      ).weight
-      let base = BaseForecast(rows: view.rows, columns: view.columns, quantizedBy: scheme).bytes
-      let lost = try LowRankParts.error(of: quantized, original: original, operation: "budget")
-      let whole = try WeightedError.of(lost, gram: gram)
-      let ranks = Self.ranks.map { min($0, min(view.rows, view.columns) / 2) }
-      let largest = ranks.max() ?? 0
-      let values =
-        largest > 0
-        ? try ErrorCompensation.factors(lost, weighting: .gram(gram), rank: largest)
-          .factors.singularValues : []
+      let (quantized, report) = try GPTQ.quantize(
+        .dense(original, view: view), gram: gram, rows: statistics.rows, scheme: scheme)
+      var measurement = Measurement(
+        bytes: BaseForecast(rows: view.rows, columns: view.columns, quantizedBy: scheme).bytes,
+        whole: report.isUninformed ? 0 : report.weightedError)
+      // The decomposition costs as much as the sweep. Errors of one code length differ in size from
+      // group to group and hardly in the shape of their spectrum, so one of them is decomposed.
+      if largest > 0, place == distinct[0] {
+        let lost = try LowRankParts.error(of: quantized, original: original, operation: "budget")
+        let values = try ErrorCompensation.factors(lost, weighting: .gram(gram), rank: largest)
+          .factors.singularValues
+        measurement.shares = measurement.shares(of: values)
+      }
+      return measurement
+    }
+    func candidates(_ row: Int, _ place: Int) -> [Candidate] {
+      let measurement = measured[row * distinct.count + place]
+      let shares = measured[row * distinct.count].shares
       return ranks.map { rank in
-        let left = max(0, whole - values.prefix(rank).reduce(0) { $0 + $1 * $1 })
+        let left = measurement.whole * max(0, 1 - shares.prefix(rank).reduce(0, +))
         let factors =
           rank == 0
           ? 0
@@ -136,20 +143,46 @@ enum BudgetPass {
         var stages: [Stage] = [
           .quantize(
             QuantizeOptions(
-              method: .gptq, bits: bits, group: .inputs(group), symmetric: false))
+              method: .gptq, bits: bits[row], group: .inputs(groups[distinct[place]]),
+              symmetric: false))
         ]
         if rank > 0 {
           stages.append(.lowRank(LowRankOptions(method: .eora, amount: .rank(rank))))
         }
         return Candidate(
-          option: StorageOption(bytes: base + factors, error: energy > 0 ? left / energy : 0),
+          option: StorageOption(
+            bytes: measurement.bytes + factors, error: energy > 0 ? left / energy : 0),
           stages: stages)
       }
     }
     return bits.indices.flatMap { row in
-      firsts.flatMap { place in
-        measured[row * distinct.count + (distinct.firstIndex(of: place) ?? 0)]
-      }
+      firsts.flatMap { candidates(row, distinct.firstIndex(of: $0) ?? 0) }
+    }
+  }
+
+  /// The ranks tried on a weight: none whose factors take more than one code bit, which divides the
+  /// error by about four where a repair of that size does not come near it.
+  ///
+  /// As many for every weight: those beyond stand for the largest.
+  static func ranks(rows: Int, columns: Int) -> [Int] {
+    let bytes = FactorFormat.integer(bits: 8)
+    let allowed = Self.ranks.last {
+      $0 <= min(rows, columns) / 2
+        && bytes.bytes(rows: rows, columns: columns, rank: $0) * 8 <= rows * columns
+    }
+    return Self.ranks.map { min($0, allowed ?? 0) }
+  }
+
+  /// What one code length and group costs a weight, and loses.
+  private struct Measurement: Sendable {
+    var bytes: Int
+    /// tr(D·H·Dᵀ).
+    var whole: Double
+    /// The share of it that each rank of a repair takes away, the first rank first.
+    var shares: [Double] = []
+
+    func shares(of values: [Double]) -> [Double] {
+      whole > 0 ? values.map { $0 * $0 / whole } : []
     }
   }
 }

@@ -42,6 +42,63 @@ struct KrylovTests {
     }
   }
 
+  @Test("rounding the products to bf16 costs nothing that can be seen, wide and tall")
+  func halfProducts() throws {
+    var random = PortableRandom(9)
+    let spectrum = (0..<300).map { 1 / Double($0 + 1).squareRoot() }
+    for (rows, columns) in [(300, 410), (410, 300)] {
+      let w = try random.matrix(rows, columns, spectrum: spectrum)
+      let options = Projection.SketchOptions(seed: 3)
+      let found = try Self.excess(w, spectrum, rank: 32, options)
+      // The same in f64, which has no bf16 road.
+      let wide = try PrincipalComponents.fast(w, rank: 32, options: options)
+      let exact =
+        Oracle.norm(try wide.residual(of: w)) / Oracle.tail(spectrum, from: 32) - 1
+      #expect(found > -1e-6 && abs(found - exact) < 1e-4)
+      #expect(zip(wide.singularValues, spectrum).allSatisfy { abs($0 - $1) < 0.05 * $1 })
+    }
+  }
+
+  @Test("a weight that the factors hold whole is not left to bf16")
+  func heldWhole() throws {
+    var random = PortableRandom(10)
+    for (rows, columns) in [(300, 410), (410, 300)] {
+      let w = try random.matrix(rows, columns, spectrum: (0..<6).map { 1 / Double($0 + 1) })
+      let narrow = Matrix<Float>(rounding: w)
+      let factors = try PrincipalComponents.fast(narrow, rank: 8)
+      let left = Oracle.norm(try factors.residual(of: narrow).inDouble)
+      #expect(left < 2e-6)
+      // Factors whose entries were rounded to bf16 would leave a thousand times as much.
+      guard HalfProducts.isAvailable else { continue }
+      let half = HalfProducts(narrow)
+      let image = half.multipliedTransposed(
+        by: try OrthonormalBasis.of(factors.b.columns(0..<6)))
+      let sharp = try narrow.multiplied(
+        by: OrthonormalBasis.of(factors.b.columns(0..<6)), transposeSelf: true)
+      #expect(Oracle.norm(image.inDouble.subtracting(sharp.inDouble)) > 1e-4)
+    }
+  }
+
+  @Test("weights that are not finite, zero, or beyond f32's squares")
+  func extremes() throws {
+    var random = PortableRandom(11)
+    let w = Matrix<Float>(rounding: random.normal(300, 410))
+    var broken = w
+    broken[200, 300] = .nan
+    #expect(throws: LowRankError.self) { try PrincipalComponents.fast(broken, rank: 8) }
+    broken[200, 300] = .infinity
+    #expect(throws: LowRankError.self) { try PrincipalComponents.fast(broken, rank: 8) }
+    let zero = Matrix<Float>(rows: 300, columns: 410, repeating: 0)
+    #expect(try PrincipalComponents.fast(zero, rank: 8).b.values.allSatisfy { $0 == 0 })
+    let plain = try PrincipalComponents.fast(w, rank: 8).residual(of: w)
+    for factor in [Float(0x1p-50), 0x1p-20, 0x1p20, 0x1p30] {
+      let scaled = w.scalingRows(by: [Float](repeating: factor, count: 300))
+      let left = try PrincipalComponents.fast(scaled, rank: 8).residual(of: scaled)
+      let ratio = Oracle.norm(left.inDouble) / Double(factor) / Oracle.norm(plain.inDouble)
+      #expect(abs(ratio - 1) < 1e-4, "\(factor)")
+    }
+  }
+
   @Test("the bases are orthonormal, whatever the candidates are")
   func orthonormal() throws {
     var random = PortableRandom(7)
