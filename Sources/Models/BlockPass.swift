@@ -32,10 +32,10 @@ struct BlockPass {
     let prefix: Range<Int>?
   }
 
-  /// Rows per tile: enough for gemm's packing to pay, few enough to share out.
+  /// Rows per tile: enough for decoding and packing a weight to pay, few enough to share out.
   ///
   /// Depends on the rows alone, so that any number of workers cuts alike.
-  static func tileRows(_ rows: Int) -> Int { rows >= 2048 ? 512 : 256 }
+  static func tileRows(_ rows: Int) -> Int { rows >= 1024 ? 512 : 256 }
 
   /// Numbers of scratch that a pass takes per row, besides one tile per worker.
   static func scratchPerRow(_ model: ModelDescription) -> Int {

@@ -107,10 +107,18 @@ private final class Lane: @unchecked Sendable {
     let count = variant.batch.rows
     return Matrix(rows: count, columns: trunk.outputWidth) { target in
       guard let x = states.baseAddress, let y = target.baseAddress else { return }
-      norm?.apply(x, rows: count, into: x)
       if let projection = trunk.outputProjection {
+        norm?.apply(x, rows: count, into: x)
         projection.apply(x, rows: count, into: y, pool: trunk.pool)
+      } else if let rows = variant.rows {
+        // What the other rows hold is never read.
+        y.initialize(repeating: 0, count: count * width)
+        for row in rows {
+          (y + row * width).update(from: x + row * width, count: width)
+          norm?.apply(y + row * width, rows: 1, into: y + row * width)
+        }
       } else {
+        norm?.apply(x, rows: count, into: x)
         y.initialize(from: x, count: count * width)
       }
     }

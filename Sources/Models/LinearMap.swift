@@ -127,10 +127,9 @@ public struct LinearMap: Sendable {
             transposeA: false, x: x + row * inputs, beta: 0, y: y + row * outputs + first)
         }
       } else {
-        BLAS.gemm(
-          m: rows, n: count, k: inputs, alpha: 1, a: x, lda: inputs, transposeA: false,
-          b: weights + first * inputs, ldb: inputs, transposeB: true, beta: 0, c: y + first,
-          ldc: outputs)
+        RowProduct.multiply(
+          x, rows: rows, xStride: inputs, by: weights + first * inputs, outputs: count,
+          wStride: inputs, columns: inputs, into: y + first, yStride: outputs)
       }
     }
   }

@@ -12,11 +12,11 @@ struct VocabularyHead: Sendable {
   private let transform: (dense: LinearMap, activation: Int32, norm: Norm)?
 
   /// Tokens per tile of logits, and of the table when it must be decoded.
-  static let tileTokens = 1024
+  static let tileTokens = 512
   /// Tokens that one worker takes in a row.
-  static let stripeTokens = 16 * tileTokens
-  /// Rows that one worker takes.
-  static let tileRows = 256
+  static let stripeTokens = 32 * tileTokens
+  /// Rows that one worker takes: enough that packing a tile of the table pays.
+  static let tileRows = 512
 
   init(_ head: HeadDescription, trunk: ModelTrunk) throws {
     let provider = trunk.provider
@@ -87,9 +87,9 @@ struct VocabularyHead: Sendable {
           x: x + row * width, beta: 0, y: y + row * stride)
       }
     } else {
-      BLAS.gemm(
-        m: rows, n: tokens.count, k: width, alpha: 1, a: x, lda: width, transposeA: false,
-        b: weights, ldb: width, transposeB: true, beta: 0, c: y, ldc: stride)
+      RowProduct.multiply(
+        x, rows: rows, xStride: width, by: weights, outputs: tokens.count, wStride: width,
+        columns: width, into: y, yStride: stride)
     }
     guard let bias else { return }
     bias.withUnsafeBufferPointer { bias in

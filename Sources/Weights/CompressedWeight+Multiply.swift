@@ -137,9 +137,9 @@ extension CompressedWeight {
         beta: 0, y: y + outputs.lowerBound)
       return
     }
-    BLAS.gemm(
-      m: count, n: outputs.count, k: columns, alpha: 1, a: x, lda: columns, transposeA: false,
-      b: tile, ldb: columns, transposeB: true, beta: 0, c: y + outputs.lowerBound, ldc: rows)
+    RowProduct.multiply(
+      x, rows: count, xStride: columns, by: tile, outputs: outputs.count, wStride: columns,
+      columns: columns, into: y + outputs.lowerBound, yStride: rows)
   }
 
   private func zero(_ y: UnsafeMutablePointer<Float>, rows count: Int, outputs: Range<Int>) {

@@ -38,10 +38,11 @@ public struct ParameterSpace: Sendable {
     _ weights: any WeightProvider, kinds: Set<ParameterKind>, form: ParameterForm,
     sparsity: Double? = nil, from first: Int = 0, path: String
   ) throws -> (space: ParameterSpace, start: [Float]) {
-    guard weights.description.blocks.indices.contains(first) else {
+    let blocks = weights.description.blocks.count
+    guard (0...blocks).contains(first) else {
       throw ZerothOrderError.badOption(
         name: "first_block", found: "\(first)",
-        expected: "0 to \(weights.description.blocks.count - 1), the model's blocks")
+        expected: "0 to \(blocks - 1), the model's blocks, or \(blocks) for what lies behind them")
     }
     let found = try ParameterSearch(weights, kinds: kinds, form: form, from: first).found
       .sorted { $0.parameter.name < $1.parameter.name }

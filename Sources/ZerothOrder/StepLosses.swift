@@ -78,10 +78,17 @@ struct SideRunner: Sendable {
   }
 
   private func together(_ sides: [Side], _ batches: [TokenBatch]) throws -> [LossSum] {
-    let variants = try zip(sides, batches).map { side, batch in
+    // Sides of a pair, and all directions of a batch that is not shared out, start from the same.
+    var entering: [[Int]: Matrix<Float>] = [:]
+    if let lower {
+      for side in sides where entering[side.examples] == nil {
+        entering[side.examples] = try lower.states.states(side.examples)
+      }
+    }
+    let variants = zip(sides, batches).map { side, batch in
       ModelVariant(
         weights: side.weights, batch: batch, rows: objective.rows(side.examples, of: batch),
-        states: try lower?.states.states(side.examples))
+        states: entering[side.examples])
     }
     let hidden = try model.hiddenStates(of: variants, from: lower?.first ?? 0)
     return try model.pool.map(sides.count) { (index: Int) throws -> LossSum in

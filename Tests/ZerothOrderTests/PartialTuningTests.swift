@@ -54,9 +54,40 @@ import Weights
       SeedLog(path: logs[0]), on: base, path: "nano.h5",
       hash: String(repeating: "0", count: 64))
     #expect(hashes == [replayed.hash])
-    options.firstBlock = 2
+    options.firstBlock = 3
     #expect(throws: ZerothOrderError.self) {
       _ = try Tuning.run(Sample.inputs(), options: options, log: paths.next("zolog"))
+    }
+  }
+
+  /// Behind the last block only the final norm moves, and no step runs a block: the losses are
+  /// those of whole passes, and the run can be replayed.
+  @Test func theFinalNormAloneIsTuned() throws {
+    let inputs = try Sample.inputs()
+    let behind = inputs.model.description.blocks.count
+    var options = Sample.options(steps: 30)
+    options.parameters = [.norms]
+    options.firstBlock = behind
+    (options.directions, options.relativeStep) = (8, 0.05)
+    let path = paths.next("zolog")
+    let result = try Tuning.run(inputs, options: options, log: path)
+    #expect(result.space.parameters.map(\.block) == [nil])
+    #expect(result.step > 0)
+    let kept = try #require(result.evaluations.first { $0.step == result.step })
+    #expect(kept.loss < (result.evaluations.first?.loss ?? 0))
+    let tuned = TunedWeights(
+      base: inputs.weights, space: result.space, coordinates: result.coordinates,
+      directions: Directions(kind: .rademacher, seed: 0), offset: nil, asStored: true)
+    let whole = try SideRunner(
+      model: inputs.model, base: inputs.weights, objective: #require(inputs.heldOut)
+    ).evaluate(tuned)
+    #expect(abs(whole.mean - kept.loss) < 1e-4)
+    let replayed = try Tuning.replay(
+      SeedLog(path: path), on: inputs.weights, path: "", hash: inputs.hash)
+    #expect(replayed.hash == result.hash)
+    options.parameters = [.scales]
+    #expect(throws: ZerothOrderError.self) {
+      _ = try Tuning.run(inputs, options: options, log: paths.next("zolog"))
     }
   }
 
