@@ -67,6 +67,7 @@ interop: build
 	@python3 Tests/Interop/peft_roundtrip.py $(PITH) fixtures/nanollama || [ $$? = 77 ]
 	@python3 Tests/Interop/export_formats.py $(PITH) fixtures/nanollama || [ $$? = 77 ]
 	@python3 Tests/Interop/compressed_forms.py $(PITH) fixtures/nanollama || [ $$? = 77 ]
+	@python3 Tests/Interop/import_theirs.py $(PITH) fixtures/nanollama || [ $$? = 77 ]
 	@python3 Tests/Interop/kv_scales.py $(PITH) fixtures/nanollama || [ $$? = 77 ]
 	@python3 Tests/Interop/one_model_everywhere.py $(PITH) || [ $$? = 77 ]
 	@python3 Tests/Interop/eora_adapter.py $(PITH) fixtures/nanollama || [ $$? = 77 ]

@@ -17,12 +17,18 @@ extension StagingBuffer {
       let count = min(step, columns - first)
       try append(count * rows * MemoryLayout<Element>.size) { memory in
         guard let target = memory.baseAddress else { return }
-        for row in 0..<rows {
-          let from = source + row * columns + first
+        // A few rows at a time: lines of the target whose distance is a power of two share a few
+        // places of the cache, and push each other out.
+        for row in stride(from: 0, to: rows, by: 8) {
+          let height = min(8, rows - row)
           for column in 0..<count {
-            target.storeBytes(
-              of: from[column], toByteOffset: (column * rows + row) * MemoryLayout<Element>.size,
-              as: Element.self)
+            var from = source + row * columns + first + column
+            var to = target + (column * rows + row) * MemoryLayout<Element>.size
+            for _ in 0..<height {
+              to.storeBytes(of: from.pointee, as: Element.self)
+              to += MemoryLayout<Element>.size
+              from += columns
+            }
           }
         }
       }
@@ -74,8 +80,9 @@ extension StagingBuffer {
         let count = min(128, base.columns - first)
         try append(count * words * 4) { memory in
           guard let target = memory.baseAddress else { return }
-          for word in 0..<words {
-            for column in Swift.stride(from: first, to: first + count, by: 16) {
+          // Words inside, for the same reason as above.
+          for column in Swift.stride(from: first, to: first + count, by: 16) {
+            for word in 0..<words {
               let from = source + word * 8 * stride + column / 2
               Self.turn(
                 from, stride: stride, to: target + ((column - first) * words + word) * 4,

@@ -77,7 +77,20 @@ extension Tensor {
   public func window(_ rows: RowSelection, in memory: RowMemory) throws -> Tensor {
     let stride = shape.rowElementCount * dtype.bytes
     let target = memory.take(rows.count * stride)
-    try read(rows, into: target)
+    if stride < 2048, case .list(let list) = rows, let first = list.min(), let last = list.max(),
+      last - first < 2 * list.count
+    {
+      // Short rows that lie together: one call of the system, then copies.
+      let span = memory.take((last - first + 1) * stride)
+      try bytes.read(at: first * stride, into: span)
+      for (place, row) in list.enumerated() {
+        let from = (row - first) * stride
+        UnsafeMutableRawBufferPointer(rebasing: target[place * stride..<(place + 1) * stride])
+          .copyMemory(from: UnsafeRawBufferPointer(rebasing: span[from..<from + stride]))
+      }
+    } else {
+      try read(rows, into: target)
+    }
     return try Tensor(
       dtype: dtype, shape: Shape([rows.count] + shape.dimensions.dropFirst()),
       bytes: Bytes(borrowing: UnsafeRawBufferPointer(target), release: {}))
