@@ -103,6 +103,23 @@ import Weights
     #expect(needing.contains("steep.weight"), "\(needing)")
   }
 
+  @Test func aLayerCountsByWhatItWritesBesideItsNeighbours() {
+    // Out of order as a checkpoint lists them; one layer writes far more than those around it, and
+    // later ones more than earlier ones, which is no reason.
+    let places = [0, 1, 10, 11, 2, 3, 4, 5, 6, 7, 8, 9]
+    let energies = (0..<12).map { $0 == 5 ? 640.0 : Double($0 + 1) }
+    let names = places.map { "model.layers.\($0).down.weight" } + ["head.weight", "zero.weight"]
+    let found = LayerImportance.of(names: names, energies: places.map { energies[$0] } + [3, 0])
+    for (index, place) in places.enumerated() where place != 5 {
+      #expect((0.2...1.9).contains(found[index]), "layer \(place): \(found[index])")
+    }
+    // Its neighbours write 3, 4, 5, 7, 8 and 9.
+    #expect(places.firstIndex(of: 5).map { found[$0] } == 640.0 / 7)
+    #expect(found.suffix(2) == [1, 1])
+    #expect(LayerImportance.split("h.10.mlp2.w").kind == "h.#.mlp#.w.")
+    #expect(LayerImportance.split("h.10.mlp2.w").numbers == [10, 2])
+  }
+
   @Test func methodsThatTrainAreRefusedWithASentence() throws {
     for method in [
       "lrec", "apiq", "svfit", "maestro", "dsformer", "lora_ga", "lift", "s2ft", "masa",

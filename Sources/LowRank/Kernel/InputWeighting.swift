@@ -54,25 +54,33 @@ struct WeightingOperator<S: BLASScalar> {
     case twice(Matrix<S>)
   }
   private let kind: Kind
+  /// What singular values of W·S are to be multiplied by, since M was made smaller.
+  let unit: Double
 
   init(_ weighting: InputWeighting) {
-    kind =
-      switch weighting {
-      case .none: .none
-      case .diagonal(let root): .diagonal(root.map { S($0 * $0) })
-      case .gram(let matrix): .once(Self.scaled(matrix))
-      case .covariance(let matrix): .twice(Self.scaled(matrix))
-      }
+    switch weighting {
+    case .none: (kind, unit) = (.none, 1)
+    case .diagonal(let root): (kind, unit) = (.diagonal(root.map { S($0 * $0) }), 1)
+    case .gram(let matrix):
+      let largest = Self.largest(matrix)
+      (kind, unit) = (.once(Self.scaled(matrix, by: 1 / largest)), largest.squareRoot())
+    case .covariance(let matrix):
+      let largest = Self.largest(matrix)
+      (kind, unit) = (.twice(Self.scaled(matrix, by: 1 / largest)), largest)
+    }
   }
 
-  /// The matrix over its largest diagonal entry: only its directions count, and the squares of
-  /// sums over a million tokens would leave f32's range.
+  /// The largest diagonal entry, by which a matrix is divided: only its directions count for the
+  /// factors, and the squares of sums over a million tokens would leave f32's range.
+  private static func largest(_ matrix: Matrix<Double>) -> Double {
+    let largest = (0..<matrix.rows).reduce(0.0) { max($0, matrix[$1, $1]) }
+    return largest > 0 ? largest : 1
+  }
+
   @_specialize(where S == Float)
   @_specialize(where S == Double)
-  private static func scaled(_ matrix: Matrix<Double>) -> Matrix<S> {
-    let largest = (0..<matrix.rows).reduce(0.0) { max($0, matrix[$1, $1]) }
-    let factor = largest > 0 ? 1 / largest : 1
-    return Matrix(rows: matrix.rows, columns: matrix.columns) { target in
+  private static func scaled(_ matrix: Matrix<Double>, by factor: Double) -> Matrix<S> {
+    Matrix(rows: matrix.rows, columns: matrix.columns) { target in
       matrix.values.withUnsafeBufferPointer { source in
         for index in source.indices {
           target.initializeElement(at: index, to: S(source[index] * factor))

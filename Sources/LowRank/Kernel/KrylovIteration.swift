@@ -107,9 +107,11 @@ struct KrylovIteration<S: BLASScalar> {
       return Projection.zero(matrix, rank, scale)
     }
     let values = ritz.values.prefix(rank).map { max(0, $0).squareRoot() }
-    return .balanced(
+    var factors = ThinFactors<S>.balanced(
       u: u, projected: try u.multiplied(by: matrix, transposeSelf: true, pool: pool),
       singularValues: values, largest: values.first ?? 0, scale: scale)
+    factors.singularValues = values.map { $0 * weighting.unit }
+    return factors
   }
 }
 

@@ -6,6 +6,7 @@ extension ToolIdentity {
   public static func current(version: String) -> ToolIdentity {
     ToolIdentity(
       version: version,
-      fingerprint: "\(NumericFingerprint.current.text); kernels \(KernelTarget.name)")
+      fingerprint: "\(NumericFingerprint.current.text); kernels \(KernelTarget.name)"
+        + (HalfProducts.isAvailable ? " with bf16 products" : ""))
   }
 }

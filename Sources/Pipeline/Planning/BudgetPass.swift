@@ -11,8 +11,9 @@ import Weights
 ///
 /// Every weight is quantized by GPTQ in each of the candidates' bits and groups; the singular values
 /// of what was lost, weighed by the inputs, say what a repair of any rank would leave. The sum over
-/// layers of the share of the output's energy that is lost is then made least under the budget
-/// (`BudgetAllocation`): never more than by the best single choice of these candidates.
+/// layers of the share of the output's energy that is lost, weighed by `LayerImportance`, is then made
+/// least under the budget (`BudgetAllocation`): never more than by the best single choice of these
+/// candidates.
 enum BudgetPass {
   /// Groups that are tried.
   ///
@@ -44,19 +45,25 @@ enum BudgetPass {
     }
     let bits = candidates(budget.totalBits)
     var layers: [[Candidate]] = []
+    var energies: [Double] = []
     for (tensor, view) in weights {
       guard let calibration else {
         throw PipelineError.statisticsNeeded(
           tensor: tensor.name, rows: view.rows, columns: view.columns)
       }
       let statistics = try calibration.checkedInput(of: tensor.name, view: view)
-      layers.append([])
       do {
-        layers[layers.count - 1] = try measure(
+        let (candidates, energy) = try measure(
           tensor, view, source, statistics, bits, WorkerPool(workers: options.workers))
+        layers.append(candidates)
+        energies.append(energy)
       } catch {
         throw PipelineError.stage(file: recipe.file, tensor: tensor.name, reason: "\(error)")
       }
+    }
+    let importances = LayerImportance.of(names: weights.map(\.tensor.name), energies: energies)
+    for (index, importance) in importances.enumerated() {
+      for choice in layers[index].indices { layers[index][choice].option.error *= importance }
     }
     let entries = weights.reduce(0) { $0 + $1.view.rows * $1.view.columns }
     let allowed = Int(budget.totalBits * Double(entries) / 8)
@@ -94,7 +101,7 @@ enum BudgetPass {
   private static func measure(
     _ tensor: TensorDescription, _ view: WeightView, _ source: any TensorSource,
     _ statistics: InputStatistics, _ bits: [Int], _ pool: WorkerPool
-  ) throws -> [Candidate] {
+  ) throws -> (candidates: [Candidate], energy: Double) {
     let original = view.matrix(from: try source.load(tensor).floats())
     guard let gram = statistics.gram else {
       throw QuantizationError.statisticsMismatch(
@@ -134,7 +141,7 @@ enum BudgetPass {
       let measurement = measured[row * distinct.count + place]
       let shares = measured[row * distinct.count].shares
       return ranks.map { rank in
-        let left = measurement.whole * max(0, 1 - shares.prefix(rank).reduce(0, +))
+        let left = measurement.left(rank: rank, shares: shares)
         let factors =
           rank == 0
           ? 0
@@ -155,9 +162,10 @@ enum BudgetPass {
           stages: stages)
       }
     }
-    return bits.indices.flatMap { row in
+    let all = bits.indices.flatMap { row in
       firsts.flatMap { candidates(row, distinct.firstIndex(of: $0) ?? 0) }
     }
+    return (all, energy)
   }
 
   /// The ranks tried on a weight: none whose factors take more than one code bit, which divides the
@@ -183,6 +191,13 @@ enum BudgetPass {
 
     func shares(of values: [Double]) -> [Double] {
       whole > 0 ? values.map { $0 * $0 / whole } : []
+    }
+
+    /// What a repair leaves, the leading directions among it counted `coherence` times more.
+    func left(rank: Int, shares: [Double]) -> Double {
+      let kept = shares.prefix(rank).reduce(0, +)
+      let leading = shares.reduce(0, +) - kept
+      return whole * (max(0, 1 - kept) + LayerImportance.coherence * leading)
     }
   }
 }

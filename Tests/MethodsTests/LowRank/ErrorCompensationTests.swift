@@ -215,6 +215,24 @@ struct ErrorCompensationTests {
     #expect(again == excess)
   }
 
+  @Test("singular values of a Krylov space are those of the dense solver, whatever M's size is")
+  func singularValues() throws {
+    var random = PortableRandom(12)
+    let delta = random.normal(270, 290)
+    let gram = try Oracle.gram(try Oracle.inputs(&random, 580, 290))
+    for size in [1.0, 1e5] {
+      let larger = gram.scalingRows(by: [Double](repeating: size, count: gram.rows))
+      for weighting in [InputWeighting.gram(larger), .covariance(larger), .none] {
+        let dense = try Projection.factors(of: delta, weighting: weighting, rank: 24)
+        let (found, _) = try Projection.iterative(
+          of: Matrix<Float>(rounding: delta), weighting: weighting, rank: 24)
+        for (value, exact) in zip(found.singularValues, dense.singularValues) {
+          #expect(abs(value / exact - 1) < 2e-3)
+        }
+      }
+    }
+  }
+
   @Test("a spectrum too steep for f32 is finished in f64")
   func steep() throws {
     var random = PortableRandom(10)
