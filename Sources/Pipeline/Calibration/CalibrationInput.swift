@@ -1,6 +1,6 @@
 import Architectures
+import Checkpoints
 import Digests
-import Foundation
 import Tensors
 import Weights
 
@@ -23,13 +23,25 @@ public struct CalibrationInput: Sendable {
   /// - Throws: as `StatisticsFile.read`; `PipelineError.file` when it cannot be read.
   public static func read(_ path: String) throws -> CalibrationInput {
     let statistics = try StatisticsFile.read(path)
-    let data: Data
+    return CalibrationInput(statistics: statistics, path: path, hash: try hash(of: path))
+  }
+
+  /// SHA-256 of a file, a mebibyte at a time.
+  private static func hash(of path: String) throws(PipelineError) -> String {
     do {
-      data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
-    } catch { throw PipelineError.file(path: path, reason: "can't be read") }
-    return CalibrationInput(
-      statistics: statistics, path: path,
-      hash: data.withUnsafeBytes { SHA256.hexadecimal(of: $0) })
+      let file = try ReadOnlyFile(path: path)
+      var hash = SHA256()
+      let length = 1 << 20
+      try withUnsafeTemporaryAllocation(byteCount: length, alignment: 64) { buffer in
+        for start in stride(from: 0, to: file.size, by: length) {
+          let part = UnsafeMutableRawBufferPointer(
+            rebasing: buffer[..<min(length, file.size - start)])
+          try file.read(at: start, into: part)
+          hash.update(UnsafeRawBufferPointer(part))
+        }
+      }
+      return hash.hexadecimal()
+    } catch { throw .file(path: path, reason: "can't be read") }
   }
 
   /// The statistics of the input that a tensor multiplies, checked against its weight.
