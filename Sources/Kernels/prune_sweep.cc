@@ -8,6 +8,10 @@
 #include "include/PithSparse.h"
 #include "include/PithSweep.h"
 #include "lanes-inl.h"
+#include "prune_pattern.h"
+
+// Products and sums stay apart, in one order: the same bits on every instruction set.
+#pragma clang fp contract(off)
 
 HWY_BEFORE_NAMESPACE();
 namespace pith {
@@ -42,39 +46,47 @@ struct Chunk {
   HWY_INLINE Chunk(const PithPruneRun &r, size_t first) : run(r), row(first) {}
 
   /// (sums[i] + Σ_{j > i} lines[j] · L[j][i]) / L[i][i].
+  ///
+  /// Four sums in turn, the first with what is given and with what is left over; two vectors at a
+  /// time, so that they stay in registers everywhere.
   HWY_INLINE void Updates(size_t i, VecF (&update)[kChunkVectors]) const {
     const TagF f;
-    constexpr size_t kWays = kChunkVectors >= 4 ? 1 : 4;
+    constexpr size_t kPair = kChunkVectors < 2 ? kChunkVectors : 2;
     const float *factor = run.factor + i * run.count;
-    VecF sums[kWays][kChunkVectors];
-    for (size_t w = 0; w < kWays; ++w) {
-      for (size_t v = 0; v < kChunkVectors; ++v) sums[w][v] = hn::Zero(f);
-    }
-    if (run.sums != nullptr) {
-      for (size_t v = 0; v < kChunkVectors; ++v) {
-        sums[0][v] = hn::LoadU(f, run.sums + i * run.stride + row + v * kLanes);
+    const VecF inverse = hn::Set(f, 1.0f / factor[i]);
+    for (size_t first = 0; first < kChunkVectors; first += kPair) {
+      VecF sums[kPruneWays][kPair];
+      for (size_t w = 0; w < kPruneWays; ++w) {
+        for (size_t v = 0; v < kPair; ++v) sums[w][v] = hn::Zero(f);
       }
-    }
-    size_t j = i + 1;
-    for (; j + kWays <= run.count; j += kWays) {
-      for (size_t w = 0; w < kWays; ++w) {
-        const VecF c = hn::Set(f, factor[j + w]);
-        for (size_t v = 0; v < kChunkVectors; ++v) {
-          sums[w][v] = hn::MulAdd(c, hn::Load(f, lines + (j + w) * kChunk + v * kLanes), sums[w][v]);
+      if (run.sums != nullptr) {
+        for (size_t v = 0; v < kPair; ++v) {
+          sums[0][v] = hn::LoadU(f, run.sums + i * run.stride + row + (first + v) * kLanes);
         }
       }
-    }
-    for (; j < run.count; ++j) {
-      const VecF c = hn::Set(f, factor[j]);
-      for (size_t v = 0; v < kChunkVectors; ++v) {
-        sums[0][v] = hn::MulAdd(c, hn::Load(f, lines + j * kChunk + v * kLanes), sums[0][v]);
+      const float *from = lines + first * kLanes;
+      size_t j = i + 1;
+      for (; j + kPruneWays <= run.count; j += kPruneWays) {
+        for (size_t w = 0; w < kPruneWays; ++w) {
+          const VecF c = hn::Set(f, factor[j + w]);
+          for (size_t v = 0; v < kPair; ++v) {
+            const VecF line = hn::Load(f, from + (j + w) * kChunk + v * kLanes);
+            sums[w][v] = hn::Add(sums[w][v], hn::Mul(c, line));
+          }
+        }
       }
-    }
-    const VecF inverse = hn::Set(f, 1.0f / factor[i]);
-    for (size_t v = 0; v < kChunkVectors; ++v) {
-      VecF total = sums[0][v];
-      for (size_t w = 1; w < kWays; ++w) total = hn::Add(total, sums[w][v]);
-      update[v] = hn::Mul(total, inverse);
+      for (; j < run.count; ++j) {
+        const VecF c = hn::Set(f, factor[j]);
+        for (size_t v = 0; v < kPair; ++v) {
+          const VecF line = hn::Load(f, from + j * kChunk + v * kLanes);
+          sums[0][v] = hn::Add(sums[0][v], hn::Mul(c, line));
+        }
+      }
+      for (size_t v = 0; v < kPair; ++v) {
+        VecF total = sums[0][v];
+        for (size_t w = 1; w < kPruneWays; ++w) total = hn::Add(total, sums[w][v]);
+        update[first + v] = hn::Mul(total, inverse);
+      }
     }
   }
 
@@ -99,9 +111,8 @@ struct Chunk {
 
   /// Of columns from..<to the `keep` best are kept, with what was dropped staying so; among equals
   /// the one that is swept first, the lower input, goes first.
-  HWY_INLINE void Choose(size_t from, size_t to) {
+  HWY_INLINE void ChooseOneByOne(size_t from, size_t to) {
     const TagF f;
-    Look(from, to, nullptr);
     const VecF none = hn::Set(f, -1.0f);
     for (size_t i = from; i < to; ++i) {
       for (size_t v = 0; v < kChunkVectors; ++v) {
@@ -126,6 +137,83 @@ struct Chunk {
         StoreKept(hn::And(Kept(flags), hn::Ge(smaller, drop)), flags);
       }
     }
+  }
+
+  /// Of columns from..<to those go whose sweep loses least together, where all are still kept; the
+  /// errors that columns inherit within the group are counted. Of equals the set goes that begins
+  /// with the lower inputs.
+  HWY_INLINE void ChooseTogether(size_t from, size_t to, const MaskF (&whole)[kChunkVectors]) {
+    const TagF f;
+    const TagI n;
+    const size_t of = to - from;
+    const size_t gone = of - static_cast<size_t>(run.keep);
+    const PatternShares shares(run, to, of);
+    for (size_t v = 0; v < kChunkVectors; ++v) {
+      VecF alone[kJointGroup];
+      for (size_t p = 0; p < of; ++p) {
+        const size_t i = to - 1 - p;
+        const size_t at = i * run.stride + row + v * kLanes;
+        const VecF line = hn::Load(f, lines + i * kChunk + v * kLanes);
+        const VecF pivot = hn::Set(f, run.factor[i * run.count + i]);
+        alone[p] = hn::Mul(hn::Sub(hn::LoadU(f, run.targets + at), line), pivot);
+      }
+      VecF errors[kJointGroup], costs[kJointGroup];
+      size_t set[kJointGroup];
+      VecF best = hn::Inf(f);
+      VecI chosen = hn::Set(n, (1 << gone) - 1);
+      size_t depth = 0, next = 0;
+      costs[0] = hn::Zero(f);
+      for (;;) {
+        if (next > of - (gone - depth)) {
+          if (depth == 0) break;
+          next = set[--depth] + 1;
+          continue;
+        }
+        VecF error = alone[next];
+        for (size_t k = 0; k < depth; ++k) {
+          error = hn::Sub(error, hn::Mul(errors[k], hn::Set(f, shares.share[set[k]][next])));
+        }
+        const VecF cost = hn::Add(costs[depth], hn::Mul(error, error));
+        set[depth] = next;
+        if (depth + 1 < gone) {
+          errors[depth++] = error;
+          costs[depth] = cost;
+        } else {
+          int32_t bits = 0;
+          for (size_t k = 0; k < gone; ++k) bits |= 1 << set[k];
+          const MaskF better = hn::Lt(cost, best);
+          best = hn::IfThenElse(better, cost, best);
+          chosen = hn::IfThenElse(hn::RebindMask(n, better), hn::Set(n, bits), chosen);
+        }
+        ++next;
+      }
+      for (size_t p = 0; p < of; ++p) {
+        uint8_t *flags = run.kept + (to - 1 - p) * run.stride + row + v * kLanes;
+        const VecI bit = hn::And(chosen, hn::Set(n, 1 << p));
+        const MaskF stays = hn::RebindMask(f, hn::Eq(bit, hn::Zero(n)));
+        const MaskF other = Kept(flags);
+        StoreKept(hn::Or(hn::And(whole[v], stays), hn::AndNot(whole[v], other)), flags);
+      }
+    }
+  }
+
+  /// Which of columns from..<to are kept.
+  ///
+  /// Rows that lost something before, and longer groups, go column by column.
+  HWY_INLINE void Choose(size_t from, size_t to) {
+    Look(from, to, nullptr);
+    MaskF whole[kChunkVectors];
+    bool is_whole = true;
+    for (size_t v = 0; v < kChunkVectors; ++v) {
+      whole[v] = Kept(run.kept + from * run.stride + row + v * kLanes);
+      for (size_t i = from + 1; i < to; ++i) {
+        whole[v] = hn::And(whole[v], Kept(run.kept + i * run.stride + row + v * kLanes));
+      }
+      is_whole = is_whole && hn::AllTrue(TagF(), whole[v]);
+    }
+    const bool is_joint = to - from <= kJointGroup && run.keep < run.of;
+    if (!is_joint || !is_whole) ChooseOneByOne(from, to);
+    if (is_joint) ChooseTogether(from, to, whole);
   }
 
   /// The nearest value on a column's grid and its code; zero's code where an entry is dropped.
@@ -170,7 +258,7 @@ struct Chunk {
         }
         hn::Store(difference, f, lines + i * kChunk + v * kLanes);
         hn::StoreU(difference, f, run.differences + at);
-        hn::StoreU(error, f, run.errors + at);
+        if (run.errors != nullptr) hn::StoreU(error, f, run.errors + at);
         const VecD low = LowerDouble(error), high = UpperDouble(error);
         loss[2 * v] = hn::MulAdd(low, low, loss[2 * v]);
         loss[2 * v + 1] = hn::MulAdd(high, high, loss[2 * v + 1]);

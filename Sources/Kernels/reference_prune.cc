@@ -1,23 +1,100 @@
 // The plain twins of prune_sweep.cc, and what has no faster form.
 #include <string.h>
 
+#include <limits>
 #include <vector>
 
 #include "include/PithSparse.h"
+#include "include/PithSweep.h"
+#include "prune_pattern.h"
+
+#pragma clang fp contract(off)
 
 namespace {
 
+using pith::kJointGroup;
+using pith::kPruneWays;
+
 /// (sums[i] + Σ_{j > i} line[j] · L[j][i]) / L[i][i] for one row.
-double Update(const PithPruneRun &run, size_t row, size_t i, const float *line) {
-  double total = run.sums == nullptr ? 0 : static_cast<double>(run.sums[i * run.stride + row]);
+float Update(const PithPruneRun &run, size_t row, size_t i, const float *line) {
+  float sums[kPruneWays] = {run.sums == nullptr ? 0 : run.sums[i * run.stride + row]};
   const float *factor = run.factor + i * run.count;
-  for (size_t j = i + 1; j < run.count; ++j) {
-    total += static_cast<double>(factor[j]) * static_cast<double>(line[j]);
+  const size_t whole = (run.count - i - 1) / kPruneWays * kPruneWays;
+  for (size_t k = 0; k < run.count - i - 1; ++k) {
+    sums[k < whole ? k % kPruneWays : 0] += factor[i + 1 + k] * line[i + 1 + k];
   }
-  return total / static_cast<double>(factor[i]);
+  float total = sums[0];
+  for (size_t w = 1; w < kPruneWays; ++w) total += sums[w];
+  return total * (1.0f / factor[i]);
 }
 
 float Score(float value, float pivot) { return value * pivot * (value * pivot); }
+
+/// The columns of a group that go, as bits in the sweep's order: every set is tried, those that
+/// begin with earlier columns first.
+uint32_t Cheapest(
+    const PithPruneRun &run, size_t row, size_t to, size_t of, size_t gone, const float *line) {
+  const pith::PatternShares shares(run, to, of);
+  float alone[kJointGroup];
+  for (size_t p = 0; p < of; ++p) {
+    const size_t i = to - 1 - p;
+    alone[p] = (run.targets[i * run.stride + row] - line[i]) * run.factor[i * run.count + i];
+  }
+  float best = std::numeric_limits<float>::infinity();
+  uint32_t chosen = (1u << gone) - 1;
+  // Read with the first column as the highest digit, sets fall from the first to the last.
+  for (uint32_t digits = (1u << of); digits-- > 0;) {
+    if (static_cast<size_t>(__builtin_popcount(digits)) != gone) continue;
+    std::vector<size_t> set;
+    std::vector<float> errors;
+    float cost = 0;
+    uint32_t bits = 0;
+    for (size_t p = 0; p < of; ++p) {
+      if ((digits >> (of - 1 - p) & 1) == 0) continue;
+      float error = alone[p];
+      for (size_t k = 0; k < set.size(); ++k) error -= errors[k] * shares.share[set[k]][p];
+      set.push_back(p);
+      errors.push_back(error);
+      cost += error * error;
+      bits |= 1u << p;
+    }
+    if (cost < best) {
+      best = cost;
+      chosen = bits;
+    }
+  }
+  return chosen;
+}
+
+/// Chooses among columns first..<to of one row.
+void Choose(const PithPruneRun &run, size_t row, size_t first, size_t to, float *line) {
+  float scores[PITH_PRUNE_COLUMNS];
+  bool is_whole = true;
+  for (size_t p = to; p-- > first;) {
+    const float update = Update(run, row, p, line);
+    line[p] = -update;
+    const float value = run.targets[p * run.stride + row] + update;
+    const bool kept = run.kept[p * run.stride + row] != 0;
+    is_whole = is_whole && kept;
+    scores[p] = kept ? Score(value, run.factor[p * run.count + p]) : -1;
+  }
+  const size_t of = to - first;
+  const size_t gone = of - static_cast<size_t>(run.keep);
+  if (is_whole && of <= kJointGroup && gone > 0) {
+    const uint32_t bits = Cheapest(run, row, to, of, gone, line);
+    for (size_t p = 0; p < of; ++p) {
+      if ((bits >> p & 1) != 0) run.kept[(to - 1 - p) * run.stride + row] = 0;
+    }
+    return;
+  }
+  for (size_t p = first; p < to; ++p) {
+    size_t smaller = 0;
+    for (size_t k = first; k < to; ++k) {
+      if (scores[k] < scores[p] || (scores[k] == scores[p] && k > p)) ++smaller;
+    }
+    if (smaller < gone) run.kept[p * run.stride + row] = 0;
+  }
+}
 
 }  // namespace
 
@@ -25,31 +102,19 @@ extern "C" {
 
 double pith_prune_sweep_reference(const PithPruneRun *run) {
   const size_t of = static_cast<size_t>(run->of);
-  double loss = 0;
-  float line[PITH_PRUNE_COLUMNS], scores[PITH_PRUNE_COLUMNS];
+  double loss = 0, chunk = 0;
+  float line[PITH_PRUNE_COLUMNS];
   for (size_t row = 0; row < run->stride; ++row) {
+    double squares = 0;
     for (size_t i = run->count; i-- > 0;) {
       const float pivot = run->factor[i * run->count + i];
-      if (of > 0 && (run->count - 1 - i) % of == 0) {
-        for (size_t p = i + 1; p-- > i + 1 - of;) {
-          const float update = static_cast<float>(Update(*run, row, p, line));
-          line[p] = -update;
-          const float value = run->targets[p * run->stride + row] + update;
-          const bool kept = run->kept[p * run->stride + row] != 0;
-          scores[p] = kept ? Score(value, run->factor[p * run->count + p]) : -1;
-        }
-        for (size_t p = i + 1 - of; p <= i; ++p) {
-          int32_t smaller = 0;
-          for (size_t k = i + 1 - of; k <= i; ++k) {
-            if (scores[k] < scores[p] || (scores[k] == scores[p] && k > p)) ++smaller;
-          }
-          if (smaller < run->of - run->keep) run->kept[p * run->stride + row] = 0;
-        }
-      }
+      if (of > 0 && (run->count - 1 - i) % of == 0) Choose(*run, row, i + 1 - of, i + 1, line);
       const size_t at = i * run->stride + row;
-      const float update = static_cast<float>(Update(*run, row, i, line));
+      const float update = Update(*run, row, i, line);
       const float wanted = run->targets[at] + update;
-      float value = run->kept[at] != 0 ? wanted : 0;
+      const bool kept = run->kept[at] != 0;
+      float error = kept ? 0 : wanted * pivot;
+      line[i] = kept ? -update : run->targets[at];
       if (run->codes != nullptr) {
         const size_t grid = static_cast<size_t>(run->grid_index[i]) * run->stride + row;
         const float zero = run->zeros[grid];
@@ -57,14 +122,20 @@ double pith_prune_sweep_reference(const PithPruneRun *run) {
         steps = steps > -zero ? steps : -zero;
         const float high = static_cast<float>(run->top) - zero;
         steps = steps < high ? steps : high;
-        steps = run->kept[at] != 0 ? (steps + 12582912.0f) - 12582912.0f : 0;
+        steps = kept ? (steps + 12582912.0f) - 12582912.0f : 0;
         run->codes[at] = static_cast<uint8_t>(steps + zero);
-        value = steps * run->scales[grid];
+        const float value = steps * run->scales[grid];
+        line[i] = run->targets[at] - value;
+        error = (wanted - value) * pivot;
       }
-      line[i] = run->targets[at] - value;
       run->differences[at] = line[i];
-      run->errors[at] = (wanted - value) * pivot;
-      loss += static_cast<double>(run->errors[at]) * static_cast<double>(run->errors[at]);
+      if (run->errors != nullptr) run->errors[at] = error;
+      squares += static_cast<double>(error) * static_cast<double>(error);
+    }
+    chunk += squares;
+    if ((row + 1) % PITH_SWEEP_LANES == 0) {
+      loss += chunk;
+      chunk = 0;
     }
   }
   return loss;
@@ -75,7 +146,7 @@ void pith_prune_look_reference(const PithPruneRun *run, float *wanted, uint32_t 
   for (size_t row = 0; row < run->stride; ++row) {
     for (size_t i = run->count; i-- > 0;) {
       const size_t at = i * run->stride + row;
-      const float update = static_cast<float>(Update(*run, row, i, line));
+      const float update = Update(*run, row, i, line);
       line[i] = -update;
       const float value = run->targets[at] + update;
       if (wanted != nullptr) wanted[at] = value;

@@ -17,15 +17,29 @@ void ExpandFours(
     pairs[number] = static_cast<uint8_t>((table[low] & 15) | table[high] << 4);
   }
   for (size_t g = 0; g < groups; g += 8, packed += bits) {
-    uint64_t word = 0;
+    uint32_t word = 0;
     const size_t left = groups - g < 8 ? groups - g : 8;
-    memcpy(&word, packed, (left * bits + 7) / 8);
+    for (size_t k = 0; k < (left * bits + 7) / 8; ++k) {
+      word |= static_cast<uint32_t>(packed[k]) << 8 * k;
+    }
+    if (left == 8) {
+      const uint32_t two = 2 * bits, low = (1u << two) - 1;
+      for (uint32_t k = 0; k < 4; ++k) *bitmap++ = pairs[word >> k * two & low];
+      continue;
+    }
     for (size_t k = 0; k < left; k += 2) {
-      const uint64_t two = word >> k * bits & ((1u << 2 * bits) - 1);
+      const uint32_t two = word >> k * bits & ((1u << 2 * bits) - 1);
       // The last group of an odd number stands alone.
       *bitmap++ = k + 1 < left ? pairs[two] : static_cast<uint8_t>(table[two & mask]);
     }
   }
+}
+
+float Folded(float (&sums)[16]) {
+  for (size_t width = 8; width > 0; width /= 2) {
+    for (size_t k = 0; k < width; ++k) sums[k] += sums[k + width];
+  }
+  return sums[0];
 }
 
 }  // namespace
@@ -48,13 +62,13 @@ void pith_multiply_survivors_reference(
     const uint8_t *bitmap, const float *survivors, size_t columns, const float *x, size_t rows,
     size_t x_stride, float *y, size_t y_stride) {
   for (size_t r = 0; r < rows; ++r) {
-    double sum = 0;
+    float sums[16] = {0};
     size_t taken = 0;
     for (size_t i = 0; i < columns; ++i) {
-      if ((bitmap[i / 8] >> i % 8 & 1) == 0) continue;
-      sum += static_cast<double>(survivors[taken++]) * static_cast<double>(x[r * x_stride + i]);
+      const bool kept = (bitmap[i / 8] >> i % 8 & 1) != 0;
+      sums[i % 16] += (kept ? survivors[taken++] : 0) * x[r * x_stride + i];
     }
-    y[r * y_stride] = static_cast<float>(sum);
+    y[r * y_stride] = Folded(sums);
   }
 }
 
@@ -63,15 +77,16 @@ void pith_multiply_survivor_codes_reference(
     const float *scales, const float *zeros, const float *x, size_t rows, size_t x_stride,
     float *y, size_t y_stride) {
   for (size_t r = 0; r < rows; ++r) {
-    double sum = 0;
+    float sums[16] = {0};
     size_t taken = 0;
     for (size_t i = 0; i < columns; ++i) {
-      if ((bitmap[i / 8] >> i % 8 & 1) == 0) continue;
+      const bool kept = (bitmap[i / 8] >> i % 8 & 1) != 0;
+      const size_t g = i / group;
       const float value =
-          (static_cast<float>(codes[taken++]) - zeros[i / group]) * scales[i / group];
-      sum += static_cast<double>(value) * static_cast<double>(x[r * x_stride + i]);
+          kept ? (static_cast<float>(codes[taken++]) - zeros[g]) * scales[g] : 0;
+      sums[i % 16] += value * x[r * x_stride + i];
     }
-    y[r * y_stride] = static_cast<float>(sum);
+    y[r * y_stride] = Folded(sums);
   }
 }
 

@@ -25,9 +25,16 @@ HWY_INLINE uint32_t Sixteen(const uint8_t *bitmap, size_t i, size_t bytes) {
 }
 
 #if HWY_TARGET <= HWY_AVX3
-/// Sixteen columns' values from the survivors at `from`; only those that are taken are read.
+/// Sixteen columns' values from the survivors at `from`, sixteen of which may be read: from a
+/// register, as the form that reads memory is slow on some processors. What is taken varies, and so
+/// the processor does not see by itself what comes next.
+HWY_INLINE __m512 Expanded(const float *from, uint32_t bits) {
+  __builtin_prefetch(from + 512);
+  return _mm512_maskz_expand_ps(static_cast<__mmask16>(bits), _mm512_loadu_ps(from));
+}
+
 HWY_INLINE void Spread(const float *from, uint32_t bits, float *target) {
-  _mm512_storeu_ps(target, _mm512_maskz_expandloadu_ps(static_cast<__mmask16>(bits), from));
+  _mm512_storeu_ps(target, Expanded(from, bits));
 }
 
 /// Sixteen columns' values from the codes at `from`.
@@ -98,8 +105,40 @@ size_t ExpandCodes(
 
 namespace {
 
-/// Sums of kRows rows of inputs with one row of survivors; `next` spreads the sixteen columns from i
-/// on into a block.
+/// The sixteen bits of a row from column i on, a multiple of sixteen.
+HWY_INLINE uint32_t AlignedSixteen(const uint8_t *bitmap, size_t i, size_t bytes) {
+  uint16_t word = bitmap[i / 8];
+  if (i / 8 + 2 <= bytes) memcpy(&word, bitmap + i / 8, 2);
+  return word;
+}
+
+/// Sixteen columns' values from survivors; sixteen of them may be read.
+HWY_INLINE void Take(const float *from, uint32_t bits, VecF (&values)[kVectors]) {
+#if HWY_TARGET <= HWY_AVX3
+  values[0] = VecF{Expanded(from, bits)};
+#else
+  HWY_ALIGN float block[kBlock];
+  Spread(from, bits, block);
+  for (size_t v = 0; v < kVectors; ++v) values[v] = hn::Load(TagF(), block + v * kLanes);
+#endif
+}
+
+HWY_INLINE void Take(
+    const uint8_t *from, float zero, float scale, uint32_t bits, VecF (&values)[kVectors]) {
+#if HWY_TARGET <= HWY_AVX3
+  const __m512i code = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(from)));
+  const __m512 step = _mm512_sub_ps(_mm512_cvtepi32_ps(code), _mm512_set1_ps(zero));
+  const __m512 value = _mm512_mul_ps(step, _mm512_set1_ps(scale));
+  values[0] = VecF{_mm512_maskz_expand_ps(static_cast<__mmask16>(bits), value)};
+#else
+  HWY_ALIGN float block[kBlock];
+  Spread(from, zero, scale, bits, block);
+  for (size_t v = 0; v < kVectors; ++v) values[v] = hn::Load(TagF(), block + v * kLanes);
+#endif
+}
+
+/// Sums of kRows rows of inputs with one row of survivors; `next` gives the sixteen columns' values
+/// from i on.
 template <size_t kRows, class Next>
 HWY_INLINE void MultiplyRows(
     size_t columns, const float *x, size_t x_stride, float *y, size_t y_stride, Next next) {
@@ -108,28 +147,36 @@ HWY_INLINE void MultiplyRows(
   for (size_t r = 0; r < kRows; ++r) {
     for (size_t v = 0; v < kVectors; ++v) sums[r][v] = hn::Zero(f);
   }
-  HWY_ALIGN float block[kBlock];
-  HWY_ALIGN float padded[kBlock];
-  for (size_t i = 0; i < columns; i += kBlock) {
-    next(i, block);
-    const bool is_whole = i + kBlock <= columns;
+  VecF values[kVectors];
+  size_t i = 0;
+  for (; i + kBlock <= columns; i += kBlock) {
+    next(i, values);
     for (size_t r = 0; r < kRows; ++r) {
       const float *from = x + r * x_stride + i;
-      if (!is_whole) {
-        memset(padded, 0, sizeof(padded));
-        memcpy(padded, from, (columns - i) * sizeof(float));
-        from = padded;
-      }
       for (size_t v = 0; v < kVectors; ++v) {
-        const VecF value = hn::Load(f, block + v * kLanes);
-        sums[r][v] = hn::MulAdd(value, hn::LoadU(f, from + v * kLanes), sums[r][v]);
+        const VecF product = hn::Mul(values[v], hn::LoadU(f, from + v * kLanes));
+        sums[r][v] = hn::Add(sums[r][v], product);
+      }
+    }
+  }
+  if (i < columns) {
+    HWY_ALIGN float padded[kBlock];
+    next(i, values);
+    for (size_t r = 0; r < kRows; ++r) {
+      PadBlock(x + r * x_stride + i, columns - i, padded);
+      for (size_t v = 0; v < kVectors; ++v) {
+        const VecF product = hn::Mul(values[v], hn::Load(f, padded + v * kLanes));
+        sums[r][v] = hn::Add(sums[r][v], product);
       }
     }
   }
   for (size_t r = 0; r < kRows; ++r) {
-    VecF sum = sums[r][0];
-    for (size_t v = 1; v < kVectors; ++v) sum = hn::Add(sum, sums[r][v]);
-    y[r * y_stride] = hn::GetLane(hn::SumOfLanes(f, sum));
+    HWY_ALIGN float all[kBlock];
+    for (size_t v = 0; v < kVectors; ++v) hn::Store(sums[r][v], f, all + v * kLanes);
+    for (size_t width = kBlock / 2; width > 0; width /= 2) {
+      for (size_t k = 0; k < width; ++k) all[k] += all[k + width];
+    }
+    y[r * y_stride] = all[0];
   }
 }
 
@@ -139,8 +186,16 @@ HWY_INLINE void MultiplyAll(
     size_t columns, const float *x, size_t rows, size_t x_stride, float *y, size_t y_stride,
     Start start) {
   size_t r = 0;
+  if (kVectors == 1) {
+    for (; r + 8 <= rows; r += 8) {
+      MultiplyRows<8>(columns, x + r * x_stride, x_stride, y + r * y_stride, y_stride, start());
+    }
+  }
   for (; r + 4 <= rows; r += 4) {
     MultiplyRows<4>(columns, x + r * x_stride, x_stride, y + r * y_stride, y_stride, start());
+  }
+  for (; r + 2 <= rows; r += 2) {
+    MultiplyRows<2>(columns, x + r * x_stride, x_stride, y + r * y_stride, y_stride, start());
   }
   for (; r < rows; ++r) {
     MultiplyRows<1>(columns, x + r * x_stride, x_stride, y + r * y_stride, y_stride, start());
@@ -155,9 +210,9 @@ void MultiplySurvivors(
   const size_t bytes = (columns + 7) / 8;
   MultiplyAll(columns, x, rows, x_stride, y, y_stride, [=]() {
     const float *from = survivors;
-    return [=](size_t i, float *block) mutable {
-      const uint32_t word = Sixteen(bitmap, i, bytes);
-      Spread(from, word, block);
+    return [=](size_t i, VecF(&values)[kVectors]) mutable {
+      const uint32_t word = AlignedSixteen(bitmap, i, bytes);
+      Take(from, word, values);
       from += __builtin_popcount(word);
     };
   });
@@ -170,18 +225,25 @@ void MultiplySurvivorCodes(
   const size_t bytes = (columns + 7) / 8;
   MultiplyAll(columns, x, rows, x_stride, y, y_stride, [=]() {
     const uint8_t *from = codes;
-    return [=](size_t i, float *block) mutable {
-      const uint32_t word = Sixteen(bitmap, i, bytes);
-      if (i / group == (i + kBlock - 1) / group) {
-        Spread(from, zeros[i / group], scales[i / group], word, block);
+    size_t g = 0, end = group;
+    return [=](size_t i, VecF(&values)[kVectors]) mutable {
+      const uint32_t word = AlignedSixteen(bitmap, i, bytes);
+      if (i >= end) {
+        g = i / group;
+        end = (g + 1) * group;
+      }
+      if (i + kBlock <= end) {
+        Take(from, zeros[g], scales[g], word, values);
         from += __builtin_popcount(word);
         return;
       }
+      HWY_ALIGN float block[kBlock];
       for (size_t j = 0; j < kBlock; ++j) {
         const bool kept = (word >> j & 1) != 0;
-        const size_t g = (i + j) / group;
-        block[j] = kept ? (static_cast<float>(*from++) - zeros[g]) * scales[g] : 0;
+        const size_t own = (i + j) / group;
+        block[j] = kept ? (static_cast<float>(*from++) - zeros[own]) * scales[own] : 0;
       }
+      for (size_t v = 0; v < kVectors; ++v) values[v] = hn::Load(TagF(), block + v * kLanes);
     };
   });
 }

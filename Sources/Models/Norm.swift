@@ -1,5 +1,6 @@
 import Architectures
 import Kernels
+import Tensors
 
 /// A norm's parameters, ready to run.
 struct Norm: Sendable {
@@ -36,6 +37,14 @@ extension Activation {
     case .gelu: Int32(PITH_GELU)
     case .geluTanh: Int32(PITH_GELU_TANH)
     case .relu: Int32(PITH_RELU)
+    }
+  }
+
+  /// The function of every entry.
+  public func apply(to values: inout Matrix<Float>) {
+    values.values.withUnsafeMutableBufferPointer { buffer in
+      guard let start = buffer.baseAddress else { return }
+      pith_activate(kernel, start, buffer.count)
     }
   }
 }

@@ -89,4 +89,16 @@ public enum StructuredPruning {
     }
     return result
   }
+
+  /// The columns back in their places, the others zero: the same map for whoever still makes all
+  /// inputs.
+  public static func spreading(
+    _ weight: Matrix<Float>, to kept: [Int], of columns: Int
+  ) -> Matrix<Float> {
+    var result = Matrix<Float>(rows: weight.rows, columns: columns, repeating: 0)
+    for row in 0..<weight.rows {
+      for (index, column) in kept.enumerated() { result[row, column] = weight[row, index] }
+    }
+    return result
+  }
 }

@@ -110,7 +110,7 @@ extension CompressedWeight {
       }
       return
     }
-    if case .sparse(let sparse) = base, mask == nil, count <= SparseBase.fusedRows {
+    if case .sparse(let sparse) = base, mask == nil, sparse.prefersSurvivors(rows: count) {
       sparse.multiply(x, rows: count, outputs: outputs, into: y, stride: rows)
       return
     }

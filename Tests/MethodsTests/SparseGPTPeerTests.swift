@@ -29,17 +29,21 @@ struct SparseGPTPeerTests {
     let gram = try matrix("gram").converted(to: Double.self)
     let four = try IntegerScheme(
       bits: 4, symmetric: false, granularity: .channel, clip: .meanSquare())
-    for (name, amount, scheme) in [
-      ("50 %", PruningSample.half, nil), ("2:4", try PruningSample.pattern(2, 4), nil),
-      ("4:8", try PruningSample.pattern(4, 8), nil),
-      ("2:4 + 4 bits", try PruningSample.pattern(2, 4), four),
-    ] as [(String, PruneAmount, IntegerScheme?)] {
+    for (name, amount, scheme, steps) in [
+      ("50 %, the sweep alone", PruningSample.half, nil, 0),
+      ("2:4, the sweep alone", try PruningSample.pattern(2, 4), nil, 0),
+      ("4:8, the sweep alone", try PruningSample.pattern(4, 8), nil, 0),
+      ("50 %", PruningSample.half, nil, 1), ("2:4", try PruningSample.pattern(2, 4), nil, 1),
+      ("4:8", try PruningSample.pattern(4, 8), nil, 1),
+      ("2:4 + 4 bits", try PruningSample.pattern(2, 4), four, 1),
+    ] as [(String, PruneAmount, IntegerScheme?, Int)] {
       var best = Double.infinity
       var loss = 0.0
       for _ in 0..<3 {
         let start = clock()
         let result = try SparseGPT.prune(
-          .dense(weight), gram: gram, amount: amount, rounding: scheme
+          .dense(weight), gram: gram, amount: amount, rounding: scheme,
+          options: SparseGPTOptions(steps: steps)
         ).weight
         best = min(best, Double(clock() - start) / Double(CLOCKS_PER_SEC))
         loss = try PruningSample.loss(result, weight, gram)

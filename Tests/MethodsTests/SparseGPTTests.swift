@@ -61,6 +61,48 @@ struct SparseGPTTests {
     }
   }
 
+  /// What a row loses in a sweep over one group that drops a set, and each column's loss alone.
+  private func losses(
+    _ row: ArraySlice<Float>, _ factor: Matrix<Double>, dropping set: [Int]
+  ) -> (swept: Double, alone: [Double]) {
+    var w = row.map(Double.init)
+    let alone = w.indices.map { w[$0] / factor[$0, $0] }.map { $0 * $0 }
+    var swept = 0.0
+    for column in set {
+      let error = w[column] / factor[column, column]
+      for next in column..<w.count { w[next] -= error * factor[column, next] }
+      swept += error * error
+    }
+    return (swept, alone)
+  }
+
+  @Test("of a group those leave that cost least together", arguments: [(2, 4), (4, 8), (5, 8)])
+  func patterns(keep: Int, of: Int) throws {
+    let weight = PruningSample.weight(64, of)
+    let gram = try PruningSample.gram(of)
+    let inputs = try InputGram(gram, rows: 64, columns: of)
+    let lower = try Cholesky.factor(inputs.damped(0.01)).factor
+    let inverse = try Cholesky.solve(lower: lower, .identity(of))
+    let factor = try Cholesky.factor(inverse).factor.transposed
+    let sets = (0..<1 << of).filter { $0.nonzeroBitCount == of - keep }
+      .map { bits in (0..<of).filter { bits >> $0 & 1 == 1 } }
+    var (best, alone) = (0.0, 0.0)
+    for row in 0..<64 {
+      let values = weight.values[weight.range(ofRow: row)]
+      let found = sets.map { losses(values, factor, dropping: $0) }
+      best += found.map(\.swept).min() ?? 0
+      let order = (0..<of).sorted { found[0].alone[$0] < found[0].alone[$1] }
+      alone += losses(values, factor, dropping: order.prefix(of - keep).sorted()).swept
+    }
+    let report = try SparseGPT.prune(
+      .dense(weight), gram: gram, amount: PruningSample.pattern(keep, of),
+      options: SparseGPTOptions(steps: 0)
+    ).report
+    let found = report.dampedError / inputs.mean
+    #expect(abs(found / best - 1) < 1e-3, "\(found), at best \(best)")
+    #expect(alone > 1.02 * best, "one by one \(alone), at best \(best)")
+  }
+
   @Test("the sum of squared errors is the weighted error")
   func identity() throws {
     let weight = PruningSample.weight()

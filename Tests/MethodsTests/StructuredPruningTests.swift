@@ -17,6 +17,64 @@ struct StructuredPruningTests {
     #expect(StructuredPruning.kept(importance: importance, unit: 4, count: 2) == Array(0..<8))
   }
 
+  @Test("channels that stay take over what others said, where a new map behind them cannot")
+  func gated() throws {
+    let (count, width, channels, outputs) = (600, 12, 16, 12)
+    let inputs = PruningSample.weight(count, width)
+    func map(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix<Float> {
+      Matrix(
+        rows: rows, columns: columns,
+        values: Philox(seed: seed).normals(count: rows * columns, purpose: .sampling))
+    }
+    var gate = map(channels, width, seed: 1)
+    let up = map(channels, width, seed: 2)
+    var down = map(outputs, channels, seed: 3)
+    // Four pairs of channels open together and speak in one direction of their own.
+    for index in 0..<4 {
+      for column in 0..<width { gate[12 + index, column] = gate[index, column] }
+      for row in 0..<outputs { down[row, 12 + index] = down[row, index] }
+    }
+    func gates(_ rows: Int) throws -> Matrix<Float> {
+      let kept = Matrix(rows: rows, columns: width, values: Array(gate.values.prefix(rows * width)))
+      var signals = try Gemm.product(inputs, transposed: false, kept, transposed: true)
+      for index in signals.values.indices { signals.values[index] = max(0, signals.values[index]) }
+      return signals
+    }
+    let none = Matrix<Float>(rows: 0, columns: 0, values: [])
+    var whole = GatedRefit.Rows(inputs: inputs, gates: try gates(channels), targets: none)
+    let said = try GatedRefit.hidden(whole, up: up, pool: .serial)
+    whole.targets = try Gemm.product(said, transposed: false, down, transposed: true)
+    let kept = 12
+    let rows = GatedRefit.Rows(inputs: inputs, gates: try gates(kept), targets: whole.targets)
+    let part = Matrix(rows: kept, columns: width, values: Array(up.values.prefix(kept * width)))
+    let gram = try Gemm.product(said, transposed: true, said).converted(to: Double.self)
+    let corrected = try StructuredPruning.corrected(
+      down, gram: gram, keeping: Array(0..<kept), damping: 1e-4)
+    func loss(_ up: Matrix<Float>, _ down: Matrix<Float>) throws -> Double {
+      let found = try Gemm.product(
+        GatedRefit.hidden(rows, up: up, pool: .serial), transposed: false, down, transposed: true)
+      return zip(found.values, whole.targets.values).reduce(0) {
+        $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1))
+      }
+    }
+    let before = try loss(part, corrected)
+    var last = before
+    for turns in [1, 2, 4] {
+      let found = try GatedRefit.refit(up: part, down: corrected, rows: [rows], turns: turns)
+      let now = try loss(found.up, found.down)
+      #expect(now <= last * 1.0001, "\(now) after \(last)")
+      last = now
+    }
+    #expect(last < 0.01 * before, "\(last) of \(before)")
+    // Nothing to make good, nothing changes; and the same bits for any number of workers.
+    let same = try GatedRefit.refit(up: up, down: down, rows: [whole])
+    #expect(zip(same.up.values, up.values).allSatisfy { abs($0 - $1) < 1e-3 })
+    let one = try GatedRefit.refit(up: part, down: corrected, rows: [rows])
+    let two = try GatedRefit.refit(
+      up: part, down: corrected, rows: [rows], pool: WorkerPool(workers: 2))
+    #expect(one.up == two.up && one.down == two.down)
+  }
+
   @Test("what is left makes good what went, and is its least-squares optimum")
   func correction() throws {
     let weight = PruningSample.weight(24, 96)

@@ -95,6 +95,36 @@ struct SparseBaseTests {
     }
   }
 
+  @Test("survivors alone for few rows of inputs, decoded tiles for many")
+  func choice() throws {
+    let bits = Tensor(dtype: .u8, shape: [1, 1], array: [UInt8(0)])
+    let bitmap = SparsePositions.bitmap(bits)
+    let patterns = SparsePositions.patterns(keep: 2, of: 4, numbers: bits)
+    let gaps = SparsePositions.gaps(bits, counts: bits)
+    func isAlone(_ positions: SparsePositions, _ coded: Bool, _ density: Double, _ rows: Int)
+      -> Bool
+    {
+      let cost = SparseCost(positions: positions, isCoded: coded, density: density)
+      return cost.survivorsAlone(rows: rows) <= cost.decodedTiles(rows: rows)
+    }
+    for coded in [false, true] {
+      for positions in [bitmap, patterns] {
+        // Eight rows share what is spread.
+        for rows in [1, 2, 3, 4, 5, 6, 8] { #expect(isAlone(positions, coded, 0.5, rows)) }
+        for rows in 16...100 { #expect(!isAlone(positions, coded, 0.5, rows)) }
+      }
+      // With gaps every row pays for every survivor: the fewer, the longer it is worth it.
+      for rows in 1...100 {
+        #expect(isAlone(gaps, coded, 0.1, rows) == (rows < 10), "\(rows)")
+        #expect(isAlone(gaps, coded, 0.05, rows) == (rows < 15), "\(rows)")
+      }
+    }
+    for form in ["bitmap", "patterns", "gaps"] {
+      guard case .sparse(let sparse)? = try packed(form).base else { continue }
+      #expect(sparse.prefersSurvivors(rows: 1) && !sparse.prefersSurvivors(rows: 64))
+    }
+  }
+
   @Test("half of it in 4 bits is 24 % smaller than all of it, 2:4 30 %")
   func sizes() throws {
     let matrix = Sample.matrix(256, 1024)

@@ -26,8 +26,8 @@ public struct InputStatistics: Sendable {
   ///
   /// Entries above the diagonal are incomplete: read it through `gram`.
   private var accumulator: [Double]?
-  /// Whether the accumulator's entries above the diagonal are known to be those below it.
-  private var isWhole = false
+  /// Whether both triangles are complete, as in statistics that were read.
+  private var isMirrored = false
 
   /// Rows of a tile whose product is formed in f32 before it is added in f64.
   static let tileRows = 256
@@ -48,6 +48,8 @@ public struct InputStatistics: Sendable {
   }
 
   /// Statistics read from elsewhere; counts that do not fit the width are a bug of the caller.
+  ///
+  /// - Parameter gram: symmetric; see `mirror`.
   public init(
     site: String, readers: [String], rows: Int, sums: [Double], absoluteSums: [Double],
     squareSums: [Double], maxima: [Float], gram: Matrix<Double>?
@@ -65,14 +67,34 @@ public struct InputStatistics: Sendable {
     self.squareSums = squareSums
     self.maxima = maxima
     accumulator = gram?.values
-    isWhole = gram.map { Self.isSymmetric($0.values, width: maxima.count) } ?? false
+    isMirrored = true
   }
 
   /// Σ xᵀx, symmetric; nil when it was not gathered.
   public var gram: Matrix<Double>? {
     guard var values = accumulator else { return nil }
-    if !isWhole { Self.mirror(&values, width: width) }
+    if !isMirrored { Self.mirror(&values, width: width) }
     return Matrix(rows: width, columns: width, values: values)
+  }
+
+  /// Lets the lower triangle of a square matrix decide over the upper one.
+  public static func mirror(_ values: inout [Double], width: Int) {
+    precondition(values.count == width * width, "\(values.count) values for a width of \(width)")
+    // Squares so small that rows a power of two apart do not drive each other out of the caches.
+    let side = 8
+    values.withUnsafeMutableBufferPointer { buffer in
+      guard let start = buffer.baseAddress else { return }
+      for top in stride(from: 0, to: width, by: side) {
+        let rows = top..<min(top + side, width)
+        for left in stride(from: 0, through: top, by: side) {
+          for column in left..<min(left + side, width) {
+            for row in max(rows.lowerBound, column + 1)..<max(rows.upperBound, column + 1) {
+              start[column * width + row] = start[row * width + column]
+            }
+          }
+        }
+      }
+    }
   }
 
   /// Whether a Gram matrix was gathered.
@@ -98,7 +120,7 @@ public struct InputStatistics: Sendable {
     else { throw .notFinite(site: site, batch: batch) }
     rows += count
     guard accumulator != nil else { return }
-    isWhole = false
+    isMirrored = false
     addGram(x, rows: count, pool: pool)
   }
 
@@ -148,7 +170,7 @@ public struct InputStatistics: Sendable {
       accumulator = nil
       return
     }
-    isWhole = isWhole && other.isWhole
     for index in 0..<width * width { accumulator?[index] += added[index] }
+    isMirrored = isMirrored && other.isMirrored
   }
 }

@@ -77,13 +77,16 @@ extension StatisticsFile {
       }
       return found
     }
+    var gram = try values(.gram, [width, width])
+    if var whole = gram.take() {
+      InputStatistics.mirror(&whole, width: width)
+      gram = whole
+    }
     return InputStatistics(
       site: name, readers: group.attributes["readers"]?.strings ?? [name], rows: rows,
       sums: try required(.sums), absoluteSums: try required(.absoluteSums),
       squareSums: try required(.squareSums), maxima: try required(.maxima).map { Float($0) },
-      gram: try values(.gram, [width, width]).map {
-        Matrix(rows: width, columns: width, values: $0)
-      })
+      gram: gram.map { Matrix(rows: width, columns: width, values: $0) })
   }
 
   /// A tensor of f64 read where it stays: a Gram matrix is large enough for a copy to count.

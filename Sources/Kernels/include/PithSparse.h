@@ -16,8 +16,7 @@ enum { PITH_PRUNE_COLUMNS = 256 };
 
 /// A run of columns of a tile of rows. Rows are lanes as in PithSweep.h: a column is contiguous,
 /// `stride` apart from the next, and `stride` is a multiple of PITH_SWEEP_LANES. The last column
-/// is swept first. Sums fuse multiplications, so near ties may fall differently on other
-/// instruction sets.
+/// is swept first. The same bits on every instruction set.
 typedef struct {
   size_t count;   ///< at most PITH_PRUNE_COLUMNS
   size_t stride;  ///< rows of the tile, padded
@@ -26,7 +25,7 @@ typedef struct {
   const float *sums;     ///< count × stride: what columns beyond the run have left behind; or NULL
   uint8_t *kept;         ///< count × stride: 1 = kept; with `of` > 0 chosen here, 0 stays 0
   float *differences;    ///< count × stride, written: target - value
-  float *errors;         ///< count × stride, written: (w' - value) · pivot
+  float *errors;         ///< count × stride, written: (w' - value) · pivot; or NULL
   int32_t keep, of;      ///< at most `keep` of each `of` columns; of = 0: `kept` is given
   int32_t top;           ///< the largest code
   uint8_t *codes;        ///< count × stride, written; NULL: values are not rounded
@@ -36,7 +35,9 @@ typedef struct {
 
 /// Sweeps a run. Column i stands for w' = targets[i] + (sums[i] + Σ_{j > i} differences[j] ·
 /// L[j][i]) / L[i][i]; its value is w' (or the nearest on its grid) where it is kept, 0 elsewhere.
-/// Returns Σ errors².
+/// Of a pattern those columns of a group go whose errors, each with what it inherits from the ones
+/// before, have the least sum of squares; one by one, by (w' · pivot)², in groups of more than 8 and
+/// in rows that lost some of the group before. Returns Σ errors².
 double pith_prune_sweep(const PithPruneRun *run);
 double pith_prune_sweep_reference(const PithPruneRun *run);
 
@@ -102,7 +103,8 @@ size_t pith_expand_codes_reference(
     const float *scales, const float *zeros, float *target);
 
 /// One output of a few rows of inputs: y[r · y_stride] = Σ over survivors of value · x[r · x_stride +
-/// its column], in f32 lanes. Survivors are read as by pith_expand_floats and pith_expand_codes.
+/// its column], in sixteen f32 sums, column i to sum i mod 16, folded by halving; products are not
+/// fused with sums, so that the bits are the same on every instruction set. Survivors are read as by pith_expand_floats and pith_expand_codes.
 void pith_multiply_survivors(
     const uint8_t *bitmap, const float *survivors, size_t columns, const float *x, size_t rows,
     size_t x_stride, float *y, size_t y_stride);

@@ -16,15 +16,7 @@ extension CalibrationInput {
   static func gathered(
     for recipe: Recipe, _ source: any TensorSource, options: PlanOptions
   ) throws -> CalibrationInput {
-    let model: OpenedModel
-    do {
-      model = try OpenedModel(source, mapped: options.memoryLimit == nil)
-    } catch {
-      let first = source.tensors.first
-      throw PipelineError.statisticsNeeded(
-        tensor: first?.name ?? "", rows: first?.shape.rows ?? 0,
-        columns: first?.shape.rowElementCount ?? 0)
-    }
+    let model = try opened(source, options: options)
     var calibration = recipe.calibration
     calibration.sequential = .none
     let text = try CalibrationText.read(
@@ -37,15 +29,36 @@ extension CalibrationInput {
       provenance: text.provenance, memoryLimit: memory, pool: pool)
     return CalibrationInput(statistics: statistics, path: text.provenance, hash: text.hash)
   }
+
+  /// A model that can be run.
+  ///
+  /// - Throws: `PipelineError.statisticsNeeded` for others.
+  static func opened(
+    _ source: any TensorSource, options: PlanOptions
+  ) throws(PipelineError) -> OpenedModel {
+    do {
+      return try OpenedModel(source, mapped: options.memoryLimit == nil)
+    } catch {
+      let first = source.tensors.first
+      throw .statisticsNeeded(
+        tensor: first?.name ?? "", rows: first?.shape.rows ?? 0,
+        columns: first?.shape.rowElementCount ?? 0)
+    }
+  }
 }
 
 extension Recipe {
-  /// Whether a stage has to know every input before the first weight is touched.
+  /// Whether a stage has to know every input of the dense model before the first weight is touched.
+  ///
+  /// What comes after a narrowing that goes along with the text has the narrowed model's inputs.
   var looksAhead: Bool {
-    stages.contains { stage in
+    let walks = walkedNarrowing != nil
+    return stages.contains { stage in
       switch stage {
-      case .narrow, .smooth, .budget: true
-      case .prune(let options): options.allocation == .adaptive
+      case .narrow(let options): !walks || options.dropBlocks != nil
+      case .smooth: !walks
+      case .budget: true
+      case .prune(let options): options.allocation == .adaptive && !walks
       default: false
       }
     }

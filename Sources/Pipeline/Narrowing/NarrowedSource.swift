@@ -6,8 +6,8 @@ import Tensors
 enum NarrowedTensor: Sendable {
   /// Some of its rows (elements of a vector), in this order.
   case rows([Int])
-  /// Other values of the same rows, made when they are first asked for.
-  case made(columns: Int, @Sendable () throws -> Matrix<Float>)
+  /// Other values, made when they are first asked for.
+  case made(rows: Int, columns: Int, @Sendable () throws -> Matrix<Float>)
 }
 
 /// A model without some of its channels, heads and blocks: another source's tensors, fewer and
@@ -45,8 +45,8 @@ struct NarrowedSource: TensorSource {
       var dtype = tensor.dtype
       switch changes[tensor.name] {
       case .rows(let rows)?: dimensions[0] = rows.count
-      case .made(let columns, _)?:
-        dimensions[1] = columns
+      case .made(let rows, let columns, _)?:
+        dimensions = [rows, columns]
         // Corrected values are new ones; half-precision models keep their type.
         dtype = [.f16, .bf16].contains(tensor.dtype) ? tensor.dtype : .f32
       case nil: break
@@ -81,7 +81,7 @@ struct NarrowedSource: TensorSource {
           into: UnsafeMutableRawBufferPointer(
             rebasing: target[index * length..<(index + 1) * length]))
       }
-    case .made(let columns, let make)?:
+    case .made(_, let columns, let make)?:
       let values = try made.values(of: tensor.name) { () throws(CheckpointError) in
         do { return try make().values } catch let error as CheckpointError {
           throw error

@@ -1,6 +1,8 @@
 import Architectures
 import Checkpoints
 import JSONText
+import LinearAlgebra
+import Models
 import Pruning
 import Quantization
 import Recipes
@@ -10,13 +12,17 @@ import Weights
 /// What a recipe's `narrow` stage makes of a model before any weight goes its own way.
 ///
 /// Which channels, heads and blocks stay is settled while planning, from the statistics and the
-/// maps that read them; the corrected maps are made when they are read. Widths are the same in
+/// maps that read them. Where the run has its own text, every block is seen through the narrowed
+/// ones before it, and its maps are fitted to the dense model's stream (`NarrowingWalk`); with
+/// statistics from a file the corrected maps are made when they are read. Widths are the same in
 /// every block, because configurations have one number for all.
 struct Narrowing {
   private(set) var source: any TensorSource
   private(set) var calibration: CalibrationInput?
   /// Whether the recipe narrows at all.
   private(set) var isApplied = false
+  /// Whether maps are made on the way through the model: what they are fitted to is known only then.
+  private var isWalking = false
 
   private var changes: [String: NarrowedTensor] = [:]
   /// By site: the inputs that stay.
@@ -24,8 +30,12 @@ struct Narrowing {
   /// By old number: the new number of a block; absent where it leaves.
   private var numbers: [Int: Int] = [:]
 
+  /// - Parameters:
+  ///   - calibration: statistics of the dense model; nil when nothing but the walk needs any.
+  ///   - walk: what a run with its own text may use; nil with statistics from a file.
   init(
-    _ recipe: Recipe, source: any TensorSource, calibration: CalibrationInput?
+    _ recipe: Recipe, source: any TensorSource, calibration: CalibrationInput?,
+    walk: PlanOptions? = nil
   ) throws {
     self.source = source
     self.calibration = calibration
@@ -52,7 +62,8 @@ struct Narrowing {
     guard model.family == .llama else {
       throw refuse("only models of the Llama family can be narrowed, not \(model.modelType)")
     }
-    guard let calibration else {
+    isWalking = walk != nil && recipe.walkedNarrowing != nil
+    guard calibration != nil || (isWalking && options.dropBlocks == nil) else {
       throw PipelineError.statisticsNeeded(
         tensor: model.blocks.first?.attentionOutput.weight ?? source.path,
         rows: model.hiddenSize, columns: model.attention.queryWidth)
@@ -60,14 +71,24 @@ struct Narrowing {
     let left = try blocksThatStay(model, options, calibration, refuse)
     for (number, index) in left.enumerated() { numbers[index] = number }
     var sizes = Sizes(blocks: left, attention: model.attention)
-    for index in left {
-      let block = model.blocks[index]
-      if let share = options.feedForward {
-        sizes.feedForward = try narrowFeedForward(block, share, options, calibration, refuse)
-      }
-      if let share = options.heads {
-        sizes.keyValueHeads = try narrowHeads(
-          block, model.attention, share, options, calibration)
+    var seen = calibration
+    if let walk, isWalking {
+      seen = try NarrowingWalk(recipe, source, options: walk).run(
+        leaving: Set(model.blocks.indices).subtracting(left),
+        keepingRows: options.feedForward != nil
+      ) { try narrow($0, model.attention, options, refuse, &sizes) }
+    } else if let calibration {
+      for block in left.map({ model.blocks[$0] }) {
+        for (site, linear) in [(1, block.attentionOutput), (3, block.feedForward.linears.last)] {
+          guard let linear, (site == 1 ? options.heads : options.feedForward) != nil else {
+            continue
+          }
+          let statistics = try calibration.checkedInput(of: linear.weight, view: linear.view)
+          _ = try narrow(
+            NarrowingWalk.View(
+              block: block, site: site, statistics: statistics, pool: .serial),
+            model.attention, options, refuse, &sizes)
+        }
       }
     }
     isApplied = true
@@ -76,50 +97,113 @@ struct Narrowing {
       source, changes: changes,
       configuration: try sizes.applied(to: configuration, refuse)
     ) { Self.renamed($0, numbers) }
-    self.calibration = narrowed(calibration)
+    self.calibration = seen.map(narrowed)
+  }
+
+  /// Takes inputs of a block's site out, where the options say so.
+  ///
+  /// - Returns: what becomes of the block's maps; nil where all inputs stay or maps are made later.
+  private mutating func narrow(
+    _ view: NarrowingWalk.View, _ attention: AttentionShape, _ options: NarrowOptions,
+    _ refuse: (String) -> PipelineError, _ sizes: inout Sizes
+  ) throws -> NarrowingWalk.Change? {
+    switch view.site {
+    case 1:
+      guard let share = options.heads else { return nil }
+      return try narrowHeads(view, attention, share, options, &sizes)
+    case 3:
+      guard let share = options.feedForward else { return nil }
+      return try narrowFeedForward(view, share, options, refuse, &sizes)
+    default: return nil
+    }
   }
 
   /// Channels of the feed-forward part, a multiple of 16 where the width was one.
   private mutating func narrowFeedForward(
-    _ block: BlockDescription, _ share: Double, _ options: NarrowOptions,
-    _ calibration: CalibrationInput, _ refuse: (String) -> PipelineError
-  ) throws -> Int {
-    guard case .gated(let gate, let up, let down, _) = block.feedForward else {
+    _ view: NarrowingWalk.View, _ share: Double, _ options: NarrowOptions,
+    _ refuse: (String) -> PipelineError, _ sizes: inout Sizes
+  ) throws -> NarrowingWalk.Change? {
+    guard case .gated(let gate, let up, let down, let activation) = view.block.feedForward else {
       throw refuse("only gated feed-forward parts can be narrowed")
     }
     let unit = down.inputs % 16 == 0 ? 16 : 1
     let count = max(1, Int((share * Double(down.inputs / unit)).rounded())) * unit
-    let kept = try choose(down, unit: 1, count: count, options, calibration)
+    sizes.feedForward = count
+    let (kept, map) = try choose(down, unit: 1, count: count, options, view.statistics)
     for linear in [gate, up] { keepRows(of: linear, kept) }
-    return count
+    guard let map else { return nil }
+    guard gate.bias == nil, up.bias == nil, down.bias == nil, !view.rows.isEmpty else {
+      return .init(maps: [(down, StructuredPruning.spreading(map, to: kept, of: down.inputs))])
+    }
+    do {
+      let gates = try values(gate).selecting(rows: kept)
+      var whole = try values(up)
+      let rows = try view.rows.map { rows in
+        var rows = rows
+        rows.gates = try Gemm.product(
+          rows.inputs, transposed: false, gates, transposed: true, pool: view.pool)
+        activation.apply(to: &rows.gates)
+        return rows
+      }
+      let found = try GatedRefit.refit(
+        up: whole.selecting(rows: kept), down: map, rows: rows, pool: view.pool)
+      changes[up.weight] = .made(rows: count, columns: up.inputs) { found.up }
+      changes[down.weight] = .made(rows: down.outputs, columns: count) { found.down }
+      var statistics = InputStatistics(
+        site: view.statistics.site, readers: view.statistics.readers, width: count)
+      for part in rows {
+        let hidden = try GatedRefit.hidden(part, up: found.up, pool: view.pool)
+        try hidden.values.withUnsafeBufferPointer { x in
+          guard let start = x.baseAddress else { return }
+          try statistics.add(start, rows: hidden.rows, batch: 1, pool: view.pool)
+        }
+      }
+      for (index, row) in kept.enumerated() {
+        whole.values.replaceSubrange(
+          whole.range(ofRow: row), with: found.up.values[found.up.range(ofRow: index)])
+      }
+      return .init(
+        maps: [
+          (up, whole), (down, StructuredPruning.spreading(found.down, to: kept, of: down.inputs)),
+        ], statistics: statistics)
+    } catch {
+      throw PipelineError.stage(file: source.path, tensor: up.weight, reason: "\(error)")
+    }
   }
 
   /// Key/value heads with the query heads that read them.
   private mutating func narrowHeads(
-    _ block: BlockDescription, _ attention: AttentionShape, _ share: Double,
-    _ options: NarrowOptions, _ calibration: CalibrationInput
-  ) throws -> Int {
+    _ view: NarrowingWalk.View, _ attention: AttentionShape, _ share: Double,
+    _ options: NarrowOptions, _ sizes: inout Sizes
+  ) throws -> NarrowingWalk.Change? {
     let count = max(1, Int((share * Double(attention.keyValueHeads)).rounded()))
+    sizes.keyValueHeads = count
     let dimension = attention.headDimension
     let unit = dimension * (attention.heads / attention.keyValueHeads)
-    let kept = try choose(
-      block.attentionOutput, unit: unit, count: count, options, calibration)
-    guard case .separate(let query, let key, let value) = block.projections else { return count }
-    keepRows(of: query, kept)
-    let heads = stride(from: 0, to: kept.count, by: unit).map { kept[$0] / unit }
-    let rows = heads.flatMap { $0 * dimension..<($0 + 1) * dimension }
-    for linear in [key, value] { keepRows(of: linear, rows) }
-    return count
+    let linear = view.block.attentionOutput
+    let (kept, map) = try choose(linear, unit: unit, count: count, options, view.statistics)
+    if case .separate(let query, let key, let value) = view.block.projections {
+      keepRows(of: query, kept)
+      let heads = stride(from: 0, to: kept.count, by: unit).map { kept[$0] / unit }
+      let rows = heads.flatMap { $0 * dimension..<($0 + 1) * dimension }
+      for linear in [key, value] { keepRows(of: linear, rows) }
+    }
+    return map.map {
+      .init(maps: [(linear, StructuredPruning.spreading($0, to: kept, of: linear.inputs))])
+    }
   }
 
   /// The inputs of a map that stay; the map becomes one of these alone.
   private mutating func choose(
     _ linear: LinearDescription, unit: Int, count: Int, _ options: NarrowOptions,
-    _ calibration: CalibrationInput
-  ) throws -> [Int] {
-    let statistics = try calibration.checkedInput(of: linear.weight, view: linear.view)
-    let weight = try values(linear)
+    _ statistics: InputStatistics
+  ) throws -> (kept: [Int], map: Matrix<Float>?) {
+    var weight = try values(linear)
     do {
+      if let drift = statistics.drift, let gram = statistics.gram {
+        weight = try DriftCorrection.target(
+          weight, gram: gram, inputs: drift.inputs, stream: drift.stream)
+      }
       let kept: [Int]
       if options.correct, let gram = statistics.gram {
         kept = try StructuredPruning.keptAfterCorrection(
@@ -130,19 +214,31 @@ struct Narrowing {
           unit: unit, count: count)
       }
       keptInputs[statistics.site] = kept
-      let source = source
-      changes[linear.weight] = .made(columns: kept.count) {
-        let weight = try Self.values(linear, of: source)
-        guard options.correct, let gram = statistics.gram else {
-          return StructuredPruning.selecting(weight, columns: kept)
-        }
-        return try StructuredPruning.corrected(
-          weight, gram: gram, keeping: kept, damping: options.damping)
+      if isWalking {
+        let map = try Self.map(weight, statistics, options, keeping: kept)
+        changes[linear.weight] = .made(rows: map.rows, columns: kept.count) { map }
+        return (kept, map)
       }
-      return kept
+      let source = source
+      changes[linear.weight] = .made(rows: weight.rows, columns: kept.count) {
+        try Self.map(try Self.values(linear, of: source), statistics, options, keeping: kept)
+      }
+      return (kept, nil)
     } catch {
       throw PipelineError.stage(file: source.path, tensor: linear.weight, reason: "\(error)")
     }
+  }
+
+  /// What becomes of a map.
+  private static func map(
+    _ weight: Matrix<Float>, _ statistics: InputStatistics, _ options: NarrowOptions,
+    keeping kept: [Int]
+  ) throws -> Matrix<Float> {
+    guard options.correct, let gram = statistics.gram else {
+      return StructuredPruning.selecting(weight, columns: kept)
+    }
+    return try StructuredPruning.corrected(
+      weight, gram: gram, keeping: kept, damping: options.damping)
   }
 
   private mutating func keepRows(of linear: LinearDescription, _ rows: [Int]) {
@@ -168,11 +264,11 @@ struct Narrowing {
   /// The blocks that stay: those whose outputs weigh least against the stream they are added to
   /// leave.
   private func blocksThatStay(
-    _ model: ModelDescription, _ options: NarrowOptions, _ calibration: CalibrationInput,
+    _ model: ModelDescription, _ options: NarrowOptions, _ calibration: CalibrationInput?,
     _ refuse: (String) -> PipelineError
   ) throws -> [Int] {
     let all = Array(model.blocks.indices)
-    guard let leaving = options.dropBlocks else { return all }
+    guard let leaving = options.dropBlocks, let calibration else { return all }
     guard leaving < all.count else {
       throw refuse("\(leaving) blocks cannot leave a model of \(all.count)")
     }
@@ -217,7 +313,9 @@ struct Narrowing {
     for (name, site) in calibration.statistics.sites {
       guard let renamed = Self.renamed(name, numbers) else { continue }
       let readers = site.readers.compactMap { Self.renamed($0, numbers) }
-      let kept = keptInputs[site.site] ?? Array(0..<site.width)
+      // A walk has seen what stays by itself already.
+      let chosen = keptInputs[site.site].flatMap { $0.count == site.width ? nil : $0 }
+      let kept = chosen ?? Array(0..<site.width)
       var gram: Matrix<Double>?
       if let whole = site.gram {
         var part = Matrix<Double>(rows: kept.count, columns: kept.count, repeating: 0)
@@ -263,5 +361,11 @@ private struct Sizes {
       object["layer_types"] = .array(blocks.filter { $0 < types.count }.map { types[$0] })
     }
     return JSONValue.object(object).text(.pretty)
+  }
+}
+
+extension Matrix where Element == Float {
+  fileprivate func selecting(rows kept: [Int]) -> Self {
+    Matrix(rows: kept.count, columns: columns, values: kept.flatMap { values[range(ofRow: $0)] })
   }
 }

@@ -18,12 +18,14 @@ public enum Planner {
     _ recipe: Recipe, for model: any TensorSource, options: PlanOptions,
     calibration given: CalibrationInput? = nil
   ) throws -> Plan {
+    let gathers = given == nil
     let given =
       try given
       ?? (recipe.looksAhead ? .gathered(for: recipe, model, options: options) : nil)
     let recipe = try BudgetPass.expanded(
       recipe, for: model, options: options, calibration: given)
-    let narrowing = try Narrowing(recipe, source: model, calibration: given)
+    let narrowing = try Narrowing(
+      recipe, source: model, calibration: given, walk: gathers ? options : nil)
     let edits = try PlannedEdits(
       recipe, source: narrowing.source, calibration: narrowing.calibration)
     let source = edits.source

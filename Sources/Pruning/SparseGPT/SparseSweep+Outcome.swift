@@ -4,11 +4,17 @@ import Weights
 
 extension SparseSweep {
   /// Values, bits and errors of all tiles, rows in order again.
-  func outcome(_ tiles: [SparseTile], columns: Int, pool: WorkerPool) -> Outcome {
+  ///
+  /// - Parameter tile: a tile that has gone all the way; asked for once each, by any worker.
+  func outcome(
+    _ count: Int, columns: Int, pool: WorkerPool, _ tile: @Sendable (Int) -> SparseTile
+  ) -> Outcome {
     let rows = target.rows
     let bytes = (columns + 7) / 8
     var bits = [UInt8](repeating: 0, count: rows * bytes)
-    var sums = [Double](repeating: 0, count: 2 * tiles.count)
+    var sums = [Double](repeating: 0, count: 2 * count)
+    // Only rounded ones are asked for once more.
+    let rounded = scheme == nil ? [] : (0..<count).map(tile)
     let values = Matrix<Float>(rows: rows, columns: columns) { storage in
       bits.withUnsafeMutableBufferPointer { bits in
         sums.withUnsafeMutableBufferPointer { sums in
@@ -17,8 +23,8 @@ extension SparseSweep {
           else { return }
           // Tiles write to rows of their own.
           nonisolated(unsafe) let (to, flags, found) = (start, line, sum)
-          pool.forEach(tiles.count) { (index: Int) -> Void in
-            let tile = tiles[index]
+          pool.forEach(count) { (index: Int) -> Void in
+            let tile = rounded.isEmpty ? tile(index) : rounded[index]
             found[2 * index] = tile.loss
             found[2 * index + 1] = pith_survivors_from_lanes(
               tile.originals ?? tile.targets, tile.differences, tile.kept, tile.rows.count,
@@ -29,7 +35,7 @@ extension SparseSweep {
       }
     }
     return Outcome(
-      base: scheme.map { .integer(base(tiles, columns: columns, scheme: $0)) } ?? .dense(values),
+      base: scheme.map { .integer(base(rounded, columns: columns, scheme: $0)) } ?? .dense(values),
       bits: bits, loss: stride(from: 0, to: sums.count, by: 2).reduce(0) { $0 + sums[$1] },
       squaredError: stride(from: 1, to: sums.count, by: 2).reduce(0) { $0 + sums[$1] })
   }
@@ -75,6 +81,7 @@ extension SparseSweep {
 extension SparseTile {
   /// Σ errors² over the rows.
   var loss: Double {
+    guard let errors else { return sweptLoss }
     var squares = [Double](repeating: 0, count: stride)
     pith_lane_squares(errors, columns, stride, &squares)
     return squares.reduce(0, +)

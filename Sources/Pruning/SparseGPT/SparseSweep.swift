@@ -58,25 +58,47 @@ struct SparseSweep: Sendable {
     let (rows, columns) = (target.rows, target.columns)
     let length = Self.tileRows(rows: rows)
     let count = (rows + length - 1) / length
-    let tiles = (0..<count).map {
-      SparseTile(self, rows: $0 * length..<min(($0 + 1) * length, rows))
+    let memory = TileMemory()
+    let make: @Sendable (Int) -> SparseTile = { (index: Int) -> SparseTile in
+      SparseTile(
+        self, rows: index * length..<min((index + 1) * length, rows), memory: memory)
     }
-    pool.forEach(count) { (index: Int) -> Void in tiles[index].gather() }
     // What is kept.
     var choosing = self.cut(pieces: choiceLength)
     for index in choosing.indices { choosing[index].factor = factor.packed(choosing[index].range) }
-    for run in choosing {
-      if case .fraction(let fraction, _) = amount {
-        choose(run, fraction: fraction, among: tiles, pool: pool)
+    let (runs, steps) = (choosing, steps)
+    guard case .fraction(let fraction, _) = amount else {
+      // Nothing ties the rows of a pattern together: a tile goes all the way, and the next one takes
+      // its memory.
+      let sweep: @Sendable (Int) -> SparseTile = { (index: Int) -> SparseTile in
+        let tile = make(index)
+        tile.gather()
+        for run in runs { tile.sweep(run, rounding: false) }
+        tile.settle(steps: steps)
+        return tile
       }
+      guard scheme != nil else { return outcome(count, columns: columns, pool: pool, sweep) }
+      // A sweep does not throw.
+      return try finished((try? pool.map(count, sweep)) ?? [], pool: pool)
+    }
+    let tiles = (0..<count).map(make)
+    pool.forEach(count) { (index: Int) -> Void in tiles[index].gather() }
+    for run in runs {
+      choose(run, fraction: fraction, among: tiles, pool: pool)
       pool.forEach(count) { (index: Int) -> Void in tiles[index].sweep(run, rounding: false) }
     }
-    let steps = scheme == nil ? options.steps : options.stepsBeforeRounding
-    if steps > 0 {
-      pool.forEach(count) { (index: Int) -> Void in tiles[index].settle(steps: steps) }
-    }
+    pool.forEach(count) { (index: Int) -> Void in tiles[index].settle(steps: steps) }
+    return try finished(tiles, pool: pool)
+  }
+
+  /// Steps of descent before survivors are rounded, or at the end.
+  var steps: Int { scheme == nil ? options.steps : options.stepsBeforeRounding }
+
+  private func finished(
+    _ tiles: [SparseTile], pool: WorkerPool
+  ) throws(PruningError) -> Outcome {
     if scheme != nil { try round(tiles, pool: pool) }
-    return outcome(tiles, columns: columns, pool: pool)
+    return outcome(tiles.count, columns: target.columns, pool: pool) { tiles[$0] }
   }
 
   /// Inputs that one choice is made over.

@@ -1,5 +1,6 @@
 import Kernels
 import LinearAlgebra
+import Synchronization
 import Tensors
 import Weights
 
@@ -19,8 +20,10 @@ final class SparseTile: @unchecked Sendable {
   var originals: UnsafeMutablePointer<Float>?
   /// What was taken from the targets.
   let differences: UnsafeMutablePointer<Float>
-  /// Lᵀ · differences.
-  let errors: UnsafeMutablePointer<Float>
+  /// Lᵀ · differences; nil where nobody goes on from them.
+  let errors: UnsafeMutablePointer<Float>?
+  /// Σ errors² as the sweep found it, without its rounding.
+  private(set) var sweptLoss = 0.0
   /// 1 where an entry counts.
   let kept: UnsafeMutablePointer<UInt8>
   /// What the columns that are done have left behind for the running span.
@@ -31,29 +34,38 @@ final class SparseTile: @unchecked Sendable {
   var scales: [Float] = []
   var zeros: [Float] = []
   private var gridIndex: [Int32] = []
+  let memory: TileMemory
+  private let block: UnsafeMutableRawBufferPointer
 
-  init(_ sweep: SparseSweep, rows: Range<Int>) {
+  init(_ sweep: SparseSweep, rows: Range<Int>, memory: TileMemory) {
     self.sweep = sweep
     self.rows = rows
     let lanes = Int(PITH_SWEEP_LANES)
     stride = (rows.count + lanes - 1) / lanes * lanes
     columns = sweep.target.columns
     let count = max(columns * stride, 1)
-    targets = .allocate(capacity: count)
-    differences = .allocate(capacity: count)
-    errors = .allocate(capacity: count)
-    kept = .allocate(capacity: count)
     sumColumns = min(columns, SparseSweep.span + SparseSweep.longestRun)
-    sums = .allocate(capacity: max(sumColumns * stride, 1))
+    let needsErrors = sweep.steps > 0 || sweep.scheme != nil
+    let sumCount = max(sumColumns * stride, 1)
+    self.memory = memory
+    block = memory.take(
+      ((needsErrors ? 3 : 2) * count + sumCount) * MemoryLayout<Float>.stride + count)
+    guard var place = block.baseAddress else { preconditionFailure("no memory was taken") }
+    func floats(_ number: Int) -> UnsafeMutablePointer<Float> {
+      defer { place += number * MemoryLayout<Float>.stride }
+      return place.bindMemory(to: Float.self, capacity: number)
+    }
+    targets = floats(count)
+    differences = floats(count)
+    errors = needsErrors ? floats(count) : nil
+    sums = floats(sumCount)
+    kept = place.bindMemory(to: UInt8.self, capacity: count)
   }
 
   deinit {
-    targets.deallocate()
-    originals?.deallocate()
-    differences.deallocate()
-    errors.deallocate()
-    kept.deallocate()
-    sums.deallocate()
+    // After rounding, `targets` is memory of its own and `originals` the block's.
+    if originals != nil { targets.deallocate() }
+    memory.give(block)
   }
 
   /// Takes the weights and what is masked already.
@@ -120,7 +132,7 @@ final class SparseTile: @unchecked Sendable {
       kernel.sums = UnsafePointer(sums + (run.range.lowerBound - run.span.lowerBound) * stride)
       kernel.kept = kept + start
       kernel.differences = differences + start
-      kernel.errors = errors + start
+      kernel.errors = errors.map { $0 + start }
       return body(&kernel)
     }
   }
@@ -183,12 +195,12 @@ final class SparseTile: @unchecked Sendable {
       return
     }
     switch sweep.amount {
-    case .fraction: withRun(run) { _ = pith_prune_sweep(&$0) }
+    case .fraction: sweptLoss += withRun(run) { pith_prune_sweep(&$0) }
     case .pattern(let pattern):
       collect(run)
-      withRun(run) {
+      sweptLoss += withRun(run) {
         ($0.keep, $0.of) = (Int32(pattern.keep), Int32(pattern.of))
-        _ = pith_prune_sweep(&$0)
+        return pith_prune_sweep(&$0)
       }
     }
   }
@@ -257,8 +269,28 @@ final class SparseTile: @unchecked Sendable {
 
   /// Counts from the original weights again.
   func finish() {
-    guard let originals else { return }
+    guard let originals, let errors else { return }
     for index in 0..<columns * stride { differences[index] += originals[index] - targets[index] }
     sweep.factor.multiply(differences, into: errors, stride: stride, transposed: true)
   }
+}
+
+/// Memory of tiles that are done, for those to come: fresh pages cost more than what is done in them.
+final class TileMemory: Sendable {
+  private struct Blocks: @unchecked Sendable { var free: [UnsafeMutableRawBufferPointer] = [] }
+  private let blocks = Mutex(Blocks())
+
+  func take(_ byteCount: Int) -> UnsafeMutableRawBufferPointer {
+    let found = blocks.withLock { blocks -> UnsafeMutableRawBufferPointer? in
+      guard let index = blocks.free.lastIndex(where: { $0.count >= byteCount }) else { return nil }
+      return blocks.free.remove(at: index)
+    }
+    return found ?? .allocate(byteCount: byteCount, alignment: 64)
+  }
+
+  func give(_ block: UnsafeMutableRawBufferPointer) {
+    blocks.withLock { $0.free.append(block) }
+  }
+
+  deinit { blocks.withLock { for block in $0.free { block.deallocate() } } }
 }

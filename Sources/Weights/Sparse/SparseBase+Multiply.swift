@@ -1,10 +1,6 @@
 import Kernels
 
 extension SparseBase {
-  /// Rows of inputs up to which going through the survivors beats spreading them for a product
-  /// (measured: docs/performance.md).
-  static let fusedRows = 4
-
   /// Some outputs of y = Ŵ · x, survivors only: `x` is `count × columns`, `y` is `count × stride` and
   /// begins at output 0.
   func multiply(
