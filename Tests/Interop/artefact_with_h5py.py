@@ -29,6 +29,8 @@ STAGES = {
     "sparse": "[{prune: {method: magnitude, sparsity: 0.5}}]",
     "sparse4": "[{prune: {method: magnitude, pattern: '2:4'}}, "
     "{quantize: {method: rtn, bits: 4, group: 32}}]",
+    "sparse9": "[{prune: {method: magnitude, sparsity: 0.95}}, "
+    "{quantize: {method: rtn, bits: 4, group: 32, symmetric: false}}]",
     "outliers": "[{outliers: {method: columns, count: 3}}, "
     "{quantize: {method: rtn, bits: 4, group: 64}}]",
     "repaired": "[{quantize: {method: rtn, bits: 4, group: 64}}, "
@@ -137,20 +139,71 @@ def table_base(group, path):
     return values * np.repeat(scales, columns // scales.shape[1], axis=1)
 
 
+def kept(group, path):
+    """Where survivors belong: rows × columns of True and False."""
+    if path + "/bitmap" in group:
+        bitmap = group[path + "/bitmap"]
+        return unpack(bitmap[()], 1, int(bitmap.attrs["columns"])) == 1
+    if path + "/patterns" in group:
+        numbers = group[path + "/patterns"]
+        keep, of, columns = (int(numbers.attrs[name]) for name in ("keep", "of", "columns"))
+        words = [word for word in range(2**of) if bin(word).count("1") == keep]
+        bits = (len(words) - 1).bit_length()
+        chosen = np.array(words)[unpack(numbers[()], bits, columns // of)]
+        return (chosen[:, :, None] >> np.arange(of) & 1).reshape(len(chosen), columns) == 1
+    gaps, counts = group[path + "/gaps"], group[path + "/counts"][()]
+    result = np.zeros((int(gaps.attrs["rows"]), int(gaps.attrs["columns"])), bool)
+    steps = iter(gaps[()])
+    for row, count in enumerate(counts):
+        column = 0
+        while count > 0:
+            step = int(next(steps))
+            column += step
+            if step < 255:
+                result[row, column] = True
+                column, count = column + 1, count - 1
+    return result
+
+
+def survivors(group, path):
+    """A base of which only what its mask keeps is stored."""
+    stored, mask = group[path + "/survivors"], kept(group, path + "/kept")
+    result = np.zeros(mask.shape, np.float32)
+    if "bits" not in stored.attrs:
+        result[mask] = floats(stored)
+        return result
+    bits = int(stored.attrs["bits"])
+    assert stored.attrs["packing"] == "lsb_first_stream"
+    codes = unpack(stored[()].reshape(1, -1), bits, int(mask.sum()))[0]
+    scales, zeros = grid(group, path, stored, mask.shape[1])
+    width = mask.shape[1] // scales.shape[1]
+    whole = [np.broadcast_to(np.repeat(part, width, axis=1), mask.shape)[mask]
+             for part in (scales, zeros)]
+    result[mask] = (codes - whole[1]).astype(np.float32) * whole[0]
+    return result
+
+
+def grid(group, path, codes, columns):
+    """Scales and zero points."""
+    bits = int(codes.attrs["bits"])
+    scales = floats(group[path + "/scales"])
+    if int(codes.attrs["symmetric"]):
+        return scales, np.full(scales.shape, 1 << (bits - 1))
+    return scales, unpack(group[path + "/zeros"][()], bits, scales.shape[1])
+
+
 def base(group, path):
     if path + "/values" in group:
         return floats(group[path + "/values"])
+    if path + "/survivors" in group:
+        return survivors(group, path)
     codes = group[path + "/codes"]
     if "format" in codes.attrs:
         return table_base(group, path)
     bits, columns = int(codes.attrs["bits"]), int(codes.attrs["columns"])
     assert codes.attrs["packing"] == "lsb_first_rows"
     values = unpack(codes[()], bits, columns)
-    scales = floats(group[path + "/scales"])
-    if int(codes.attrs["symmetric"]):
-        zeros = np.full(scales.shape, 1 << (bits - 1))
-    else:
-        zeros = unpack(group[path + "/zeros"][()], bits, scales.shape[1])
+    scales, zeros = grid(group, path, codes, columns)
     granularity = codes.attrs["granularity"]
     expected = {
         "tensor": (1, 1), "channel": (len(values), 1),
