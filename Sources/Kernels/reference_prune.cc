@@ -210,36 +210,22 @@ void pith_reversed_lanes(
   }
 }
 
-double pith_survivors_from_lanes(
+double pith_survivors_from_lanes_reference(
     const float *targets, const float *differences, const uint8_t *kept, size_t rows,
     size_t columns, size_t stride, float *values, uint8_t *bits) {
   const size_t bytes = (columns + 7) / 8;
+  memset(bits, 0, rows * bytes);
   double sum = 0;
-  float square[16][16];
-  for (size_t first = 0; first < rows; first += 16) {
-    const size_t inside = rows - first < 16 ? rows - first : 16;
-    double squares[16] = {0};
-    for (size_t c = 0; c < columns; c += 16) {
-      const size_t wide = columns - c < 16 ? columns - c : 16;
-      uint32_t flags[16] = {0};
-      for (size_t j = 0; j < wide; ++j) {
-        const size_t at = (columns - 1 - c - j) * stride + first;
-        for (size_t r = 0; r < 16; ++r) {
-          const float difference = differences[at + r];
-          const uint32_t flag = kept[at + r] != 0 ? 1 : 0;
-          square[r][j] = flag != 0 ? targets[at + r] - difference : 0;
-          flags[r] |= flag << j;
-          squares[r] += static_cast<double>(difference) * static_cast<double>(difference);
-        }
-      }
-      for (size_t r = 0; r < inside; ++r) {
-        memcpy(values + (first + r) * columns + c, square[r], wide * sizeof(float));
-        uint8_t *line = bits + (first + r) * bytes + c / 8;
-        line[0] = static_cast<uint8_t>(flags[r]);
-        if (wide > 8) line[1] = static_cast<uint8_t>(flags[r] >> 8);
-      }
+  for (size_t row = 0; row < rows; ++row) {
+    double squares = 0;
+    for (size_t c = 0; c < columns; ++c) {
+      const size_t at = (columns - 1 - c) * stride + row;
+      const float difference = differences[at];
+      values[row * columns + c] = kept[at] != 0 ? targets[at] - difference : 0;
+      if (kept[at] != 0) bits[row * bytes + c / 8] |= static_cast<uint8_t>(1 << c % 8);
+      squares += static_cast<double>(difference) * static_cast<double>(difference);
     }
-    for (size_t r = 0; r < inside; ++r) sum += squares[r];
+    sum += squares;
   }
   return sum;
 }

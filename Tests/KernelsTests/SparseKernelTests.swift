@@ -194,27 +194,34 @@ struct SparseKernelTests {
     }
   }
 
-  @Test("into lanes and out again")
-  func lanes() {
-    let (rows, columns, stride) = (37, 11, 64)
+  @Test("into lanes and out again", arguments: [(37, 11), (16, 16), (5, 40), (64, 33)])
+  func lanes(rows: Int, columns: Int) {
+    let stride = 64
     let values = Sample.normals(rows * columns, seed: 9)
     var lanes = [Float](repeating: 9, count: columns * stride)
     pith_reversed_lanes(values, rows, columns, stride, &lanes)
     let kept = (0..<columns * stride).map { UInt8($0 % 3 == 0 ? 0 : 1) }
-    let differences = [Float](repeating: 0.5, count: columns * stride)
-    var found = [Float](repeating: 9, count: rows * columns)
-    var bits = [UInt8](repeating: 9, count: rows * 2)
-    let squares = pith_survivors_from_lanes(
-      lanes, differences, kept, rows, columns, stride, &found, &bits)
-    #expect(squares == 0.25 * Double(rows * columns))
+    let differences = Sample.normals(columns * stride, seed: 10)
+    let bytes = (columns + 7) / 8
+    var plain = [Float](repeating: 9, count: rows * columns)
+    var plainBits = [UInt8](repeating: 9, count: rows * bytes)
+    let sum = pith_survivors_from_lanes_reference(
+      lanes, differences, kept, rows, columns, stride, &plain, &plainBits)
     for row in 0..<rows {
       for column in 0..<columns {
-        let isKept = kept[(columns - 1 - column) * stride + row] == 1
-        #expect(
-          found[row * columns + column] == (isKept ? values[row * columns + column] - 0.5 : 0))
-        #expect((bits[row * 2 + column / 8] >> UInt8(column % 8) & 1 == 1) == isKept)
+        let at = (columns - 1 - column) * stride + row
+        let place = row * columns + column
+        #expect(plain[place] == (kept[at] == 1 ? values[place] - differences[at] : 0))
+        #expect((plainBits[row * bytes + column / 8] >> UInt8(column % 8) & 1) == kept[at])
       }
     }
-    #expect(lanes[stride - 1] == 0)
+    forEachTarget { name in
+      var found = [Float](repeating: 9, count: rows * columns)
+      var bits = [UInt8](repeating: 9, count: rows * bytes)
+      let squares = pith_survivors_from_lanes(
+        lanes, differences, kept, rows, columns, stride, &found, &bits)
+      #expect(found == plain && bits == plainBits && squares == sum, "\(name)")
+    }
+    if rows < stride { #expect(lanes[stride - 1] == 0) }
   }
 }

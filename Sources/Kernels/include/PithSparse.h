@@ -81,6 +81,9 @@ void pith_reversed_lanes(
 double pith_survivors_from_lanes(
     const float *targets, const float *differences, const uint8_t *kept, size_t rows,
     size_t columns, size_t stride, float *values, uint8_t *bits);
+double pith_survivors_from_lanes_reference(
+    const float *targets, const float *differences, const uint8_t *kept, size_t rows,
+    size_t columns, size_t stride, float *values, uint8_t *bits);
 
 // MARK: Survivors
 

@@ -13,7 +13,7 @@ public struct SparseGPTOptions: Sendable, Hashable {
   public var stepsBeforeRounding: Int
 
   public init(
-    damping: Double = 0.01, block: Int = 32, steps: Int = 1, stepsBeforeRounding: Int = 6
+    damping: Double = 0.01, block: Int = 64, steps: Int = 1, stepsBeforeRounding: Int = 6
   ) {
     self.damping = damping
     self.block = block
