@@ -40,6 +40,11 @@ public enum FolderExport {
         scales, try model(artefact, contents), path: artefact.path)
     }
     try say(artefact, contents.map(\.content), format, options, &plan)
+    if scheme.modules.contains(where: { $0.form.isOrdered }) {
+      plan.warnings.append(
+        "groups that do not lie together go into weight_g_idx ('actorder: group'): vLLM reads it, "
+          + "compressed-tensors from 0.20 on does not")
+    }
     for (name, text) in artefact.header.companions { plan.files[name] = text }
     plan.files["config.json"] = try configuration(artefact, scheme, options)
     if let adapter = plan.adapter {
@@ -70,8 +75,8 @@ public enum FolderExport {
     }
     if scheme.format == .compressedTensors {
       switch CompressedTensors.choice(weight, name: name) {
-      case .form(let form, let base, let inputs):
-        plan.tensors += scheme.tensors(of: base, form, inputs: inputs, name: name)
+      case .form(let form, let base, let inputs, let order):
+        plan.tensors += scheme.tensors(of: base, form, inputs: inputs, order: order, name: name)
         note(form.format.rawValue, nil)
       case .none(let reason):
         try again(reason, "--format hf writes its dense values", nil)
@@ -87,14 +92,17 @@ public enum FolderExport {
         try PEFTExport.adapter(of: weight, name: FolderScheme.module(of: name)))
       codes.lowRank = []
     }
-    switch ExactIntegers.of(codes, name: name) {
+    let isGPTQ = scheme.format == .gptq || scheme.format == .gptqV2
+    let ordered = isGPTQ ? InputOrder.of(codes) : nil
+    let exact = ordered.map { ExactIntegers.integers($0.base) } ?? .of(codes, name: name)
+    switch exact {
     case .none(let reason):
       try again(reason, "--format hf writes its dense values", nil)
     case .integers(let base):
       if let problem = scheme.problem(with: base, name: name) {
         try again(problem.reason, problem.nearest, problem.scheme)
       } else {
-        plan.tensors += scheme.tensors(of: base, name: name)
+        plan.tensors += scheme.tensors(of: base, order: ordered?.order, name: name)
         note(scheme.format.rawValue, nil)
       }
     }
@@ -121,7 +129,7 @@ public enum FolderExport {
       }
       let plain = CompressedWeight(view: weight.view, base: .integer(rounded.base))
       if scheme.format == .compressedTensors,
-        case .form(let form, let base, _) = CompressedTensors.choice(plain, name: name)
+        case .form(let form, let base, _, _) = CompressedTensors.choice(plain, name: name)
       {
         plan.tensors += scheme.tensors(of: base, form, inputs: nil, name: name)
         note(form.format.rawValue, rounded.relativeError)

@@ -11,6 +11,8 @@ struct FolderScheme {
   private(set) var grid: IntegerGrid?
   /// Modules of each of compressed-tensors' forms, in order.
   private(set) var modules: [(form: CompressedTensorsForm, names: [String])] = []
+  /// Whether some weight's groups do not lie together.
+  private(set) var isOrdered = false
   /// Modules whose matrices stay as they are.
   private(set) var left: [String] = []
 
@@ -98,20 +100,24 @@ struct FolderScheme {
   }
 
   /// The tensors that a base becomes, and a note of its grid for the configuration.
-  mutating func tensors(of base: IntegerBase, name: String) -> [ExportTensor] {
+  mutating func tensors(
+    of base: IntegerBase, order: InputOrder? = nil, name: String
+  ) -> [ExportTensor] {
     let module = Self.module(of: name)
     if grid == nil { grid = base.grid }
+    if order != nil { isOrdered = true }
     return switch format {
     case .huggingFace, .compressedTensors: []
-    case .gptq: GPTQLayout.tensors(base, module, zeroOffset: 1)
-    case .gptqV2: GPTQLayout.tensors(base, module, zeroOffset: 0)
+    case .gptq: GPTQLayout.tensors(base, module, zeroOffset: 1, order: order)
+    case .gptqV2: GPTQLayout.tensors(base, module, zeroOffset: 0, order: order)
     case .awq: AWQLayout.tensors(base, module)
     }
   }
 
   /// The tensors of a weight in one of compressed-tensors' forms, and a note of it.
   mutating func tensors(
-    of base: Base, _ form: CompressedTensorsForm, inputs: ActivationScheme?, name: String
+    of base: Base, _ form: CompressedTensorsForm, inputs: ActivationScheme?,
+    order: InputOrder? = nil, name: String
   ) -> [ExportTensor] {
     let module = Self.module(of: name)
     if let index = modules.firstIndex(where: { $0.form == form }) {
@@ -119,7 +125,8 @@ struct FolderScheme {
     } else {
       modules.append((form, [module]))
     }
-    return CompressedTensors.tensors(base, form, inputs: inputs, module: module)
+    return CompressedTensors.tensors(
+      base, form, inputs: inputs, order: order, module: module)
   }
 
   /// `quantization_config`.
@@ -128,7 +135,9 @@ struct FolderScheme {
     case .huggingFace: .null
     case .compressedTensors:
       CompressedTensors.configuration(modules, ignored: left, keyValues: keyValues)
-    case .gptq, .gptqV2: GPTQLayout.configuration(grid, version: format == .gptq ? 1 : 2)
+    case .gptq, .gptqV2:
+      GPTQLayout.configuration(
+        grid, version: format == .gptq ? 1 : 2, isOrdered: isOrdered)
     case .awq: AWQLayout.configuration(grid, left: left)
     }
   }

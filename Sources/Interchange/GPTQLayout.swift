@@ -8,7 +8,7 @@ import Weights
 /// version 2 stores them as they are.
 enum GPTQLayout {
   static func tensors(
-    _ base: IntegerBase, _ module: String, zeroOffset: UInt8
+    _ base: IntegerBase, _ module: String, zeroOffset: UInt8, order: InputOrder? = nil
   ) -> [ExportTensor] {
     let (rows, columns, bits) = (base.rows, base.columns, base.grid.bits)
     let group = base.grid.groupLength ?? columns
@@ -17,7 +17,7 @@ enum GPTQLayout {
     return [
       ExportTensor(
         module + ".qweight", .i32, [PackedWords.count(codes: columns, bits: bits), rows],
-        pouring: { try $0.append(wordsFirst: base) }),
+        pouring: { try $0.append(wordsFirst: order.map { base.restored($0) } ?? base) }),
       ExportTensor(
         module + ".qzeros", .i32, [groups, PackedWords.count(codes: rows, bits: bits)],
         pouring: { staging in
@@ -38,7 +38,7 @@ enum GPTQLayout {
         module + ".scales", .f16, [groups, rows],
         pouring: { try $0.append(transposedScalesOf: base) }),
       ExportTensor(module + ".g_idx", .i32, [columns]) {
-        Bytes((0..<columns).map { Int32($0 / group) })
+        Bytes(order?.groups(length: group) ?? (0..<columns).map { Int32($0 / group) })
       },
     ]
   }
@@ -54,11 +54,12 @@ enum GPTQLayout {
     return try PlainValues.bytes(values, as: .f16)
   }
 
-  static func configuration(_ grid: IntegerGrid?, version: Int) -> JSONValue {
+  /// - Parameter isOrdered: whether some groups do not lie together.
+  static func configuration(_ grid: IntegerGrid?, version: Int, isOrdered: Bool) -> JSONValue {
     guard let grid else { return .null }
     return [
       "quant_method": "gptq", "bits": JSONValue(grid.bits),
-      "group_size": JSONValue(grid.groupLength ?? -1), "desc_act": false,
+      "group_size": JSONValue(grid.groupLength ?? -1), "desc_act": JSONValue(isOrdered),
       "sym": JSONValue(grid.symmetric), "lm_head": false,
       "checkpoint_format": version == 1 ? "gptq" : "gptq_v2", "meta": ["quantizer": ["pith"]],
     ]

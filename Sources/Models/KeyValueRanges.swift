@@ -1,4 +1,5 @@
 import Architectures
+import Kernels
 import Synchronization
 import Weights
 
@@ -17,7 +18,8 @@ public final class KeyValueRanges: SiteObserver {
     block: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>, count: Int
   ) {
     func largest(_ x: UnsafePointer<Float>) -> Float {
-      // A comparison with NaN is false: the sum's own check finds it.
+      // A comparison with NaN is false, and would hide it; no scale is made of infinity.
+      guard pith_first_nonfinite(x, count) < 0 else { return .infinity }
       var result: Float = 0
       for index in 0..<count { result = max(result, x[index].magnitude) }
       return result

@@ -159,11 +159,82 @@ import Testing
       let imported = try Program.run(["import", out, "--output", back])
       #expect(imported.status == 0 && !imported.error.contains("warning"), "\(imported.error)")
       #expect(try ArtefactFile(path: back).header.keyValueScales == scales)
+      // A scheme that is not known here is left out, and said.
+      let dynamic = text.replacing("\"dynamic\": false", with: "\"dynamic\": true")
+      try dynamic.write(toFile: out + "/config.json", atomically: true, encoding: .utf8)
+      let other = try Program.run(["import", out, "--output", back, "--force"])
+      #expect(other.status == 0 && other.error.contains("not known here"), "\(other.error)")
+      #expect(try ArtefactFile(path: back).header.keyValueScales == nil)
       for (other, status) in [("gptq", 3), ("hf", 0)] as [(String, Int32)] {
         let run = try Program.run([
           "export", artefact, "--format", other, "--output", folder + "/" + other,
         ])
         #expect(run.status == status && run.error.contains("stored scale"), "\(run.error)")
+      }
+    }
+  }
+
+  /// Groups that act-order left apart: an input permutation here, `g_idx` there, the same both ways.
+  @Test func groupsInAnyOrderComeBackAsTheyWere() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let artefact = try Self.compressed(
+        "  - quantize: {method: rtn, bits: 4, group: 32, symmetric: false}", in: folder)
+      let out = folder + "/out"
+      #expect(
+        try Program.run(["export", artefact, "--format", "gptq-v2", "--output", out]).status == 0)
+      // Every input goes to another group than its place says.
+      let source = try SafetensorsSource(path: out + "/model.safetensors")
+      let sink = try SafetensorsSink(
+        path: folder + "/ordered.safetensors", tensors: source.tensors, strings: ["format": "pt"])
+      for tensor in source.tensors {
+        var bytes = try source.load(tensor).bytes
+        if tensor.name.hasSuffix(".g_idx") {
+          let (count, groups) = (tensor.shape.elementCount, tensor.shape.elementCount / 32)
+          bytes = Bytes((0..<count).map { Int32(($0 * 5 + $0 / groups) % groups) })
+        }
+        try bytes.withBuffer { bytes throws(CheckpointError) in
+          try sink.write(bytes, to: tensor.name, at: 0)
+        }
+      }
+      try sink.finish()
+      try FileManager.default.removeItem(atPath: out + "/model.safetensors")
+      try FileManager.default.moveItem(
+        atPath: folder + "/ordered.safetensors", toPath: out + "/model.safetensors")
+      let ordered = folder + "/ordered.h5"
+      let imported = try Program.run(["import", out, "--output", ordered])
+      #expect(imported.status == 0, "\(imported.error)")
+      let expected = try Self.weights(of: ordered)
+      let plain = try Self.weights(of: artefact)
+      #expect(expected.contains { $0.value.values != plain[$0.key]?.values })
+      for format in ["gptq", "gptq-v2", "compressed-tensors"] {
+        let (again, back) = (folder + "/" + format, folder + "/" + format + ".h5")
+        let export = try Program.run([
+          "export", ordered, "--format", format, "--output", again,
+        ])
+        #expect(export.status == 0, "\(export.error)")
+        #expect(export.error.contains("weight_g_idx") == (format == "compressed-tensors"))
+        #expect(try Program.run(["import", again, "--output", back]).status == 0)
+        let found = try Self.weights(of: back)
+        for (name, weight) in expected { #expect(found[name]?.values == weight.values, "\(name)") }
+        if format == "gptq-v2" {
+          // The very bytes that were imported.
+          let file = "/model.safetensors"
+          let (a, b) = (
+            try SafetensorsSource(path: out + file), try SafetensorsSource(path: again + file)
+          )
+          for tensor in a.tensors {
+            let other = try #require(b.tensor(named: tensor.name))
+            #expect(
+              try a.load(tensor).bytes.array(of: UInt8.self)
+                == b.load(other).bytes.array(of: UInt8.self), "\(tensor.name)")
+          }
+        }
+      }
+      for (format, status) in [("awq", 3), ("hf", 0)] as [(String, Int32)] {
+        let run = try Program.run([
+          "export", ordered, "--format", format, "--output", folder + "/" + format,
+        ])
+        #expect(run.status == status, "\(run.error)")
       }
     }
   }

@@ -6,7 +6,7 @@ import Weights
 enum CompressedTensors {
   /// A weight's form there, or why it has none.
   enum Choice {
-    case form(CompressedTensorsForm, Base, inputs: ActivationScheme?)
+    case form(CompressedTensorsForm, Base, inputs: ActivationScheme?, order: InputOrder? = nil)
     case none(reason: String)
   }
 
@@ -26,20 +26,29 @@ enum CompressedTensors {
           format: format, bits: base.grid.format.bits, symmetric: true, reach: reach,
           inputs: inputs?.withoutRange), .table(base), inputs: inputs)
     }
+    if let (base, order) = InputOrder.of(weight) {
+      return .form(
+        CompressedTensorsForm(
+          format: .packed, bits: base.grid.bits, symmetric: base.grid.symmetric,
+          reach: reach(of: base), isOrdered: base.grid.groupLength != nil),
+        .integer(base), inputs: nil, order: order)
+    }
     switch ExactIntegers.of(weight, name: name, allowsRoundedInputs: true) {
     case .none(let reason): return .none(reason: reason)
     case .integers(let base):
-      let reach: CompressedTensorsForm.Reach =
-        switch base.grid.granularity {
-        case .tensor: .tensor
-        case .channel: .channel
-        case .group(let length): .group(length)
-        }
       return .form(
         CompressedTensorsForm(
           format: inputs == nil ? .packed : .integers, bits: base.grid.bits,
-          symmetric: base.grid.symmetric, reach: reach, inputs: inputs?.withoutRange),
+          symmetric: base.grid.symmetric, reach: reach(of: base), inputs: inputs?.withoutRange),
         .integer(base), inputs: inputs)
+    }
+  }
+
+  private static func reach(of base: IntegerBase) -> CompressedTensorsForm.Reach {
+    switch base.grid.granularity {
+    case .tensor: .tensor
+    case .channel: .channel
+    case .group(let length): .group(length)
     }
   }
 
@@ -65,14 +74,15 @@ enum CompressedTensors {
 
   /// The tensors of a weight in its form.
   static func tensors(
-    _ base: Base, _ form: CompressedTensorsForm, inputs: ActivationScheme?, module: String
+    _ base: Base, _ form: CompressedTensorsForm, inputs: ActivationScheme?, order: InputOrder?,
+    module: String
   ) -> [ExportTensor] {
     var result: [ExportTensor]
     switch base {
     case .integer(let base):
       result =
         form.format == .packed
-        ? PackedIntegers.tensors(base, module) : integerTensors(base, module)
+        ? PackedIntegers.tensors(base, module, order: order) : integerTensors(base, module)
     case .table(let base): result = floatTensors(base, form, module)
     default: preconditionFailure("no form has \(base)")
     }

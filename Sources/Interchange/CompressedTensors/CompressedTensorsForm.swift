@@ -35,6 +35,8 @@ struct CompressedTensorsForm: Sendable, Hashable {
   let bits: Int
   let symmetric: Bool
   let reach: Reach
+  /// Whether groups do not lie together: act-order's.
+  var isOrdered = false
   /// How inputs are rounded; a range that was calibrated stands in a tensor, not here.
   var inputs: ActivationScheme?
 
@@ -58,6 +60,7 @@ struct CompressedTensorsForm: Sendable, Hashable {
     object["group_size"] = .null
     if case .group(let length) = reach { object["group_size"] = JSONValue(length) }
     object["dynamic"] = false
+    if isOrdered { object["actorder"] = "group" }
     // Readers tell blocks of 32 of one kind from another by it.
     switch format {
     case .mxfp4, .mxfp8: object["scale_dtype"] = "torch.uint8"

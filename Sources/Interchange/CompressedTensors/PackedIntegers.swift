@@ -7,13 +7,15 @@ import Weights
 /// words are one dense stream; before, 3, 5, 6 and 7 bits left gaps, so those widths need a reader
 /// of that age or younger.
 enum PackedIntegers {
-  static func tensors(_ base: IntegerBase, _ module: String) -> [ExportTensor] {
+  static func tensors(
+    _ base: IntegerBase, _ module: String, order: InputOrder?
+  ) -> [ExportTensor] {
     let (rows, columns, bits) = (base.rows, base.columns, base.grid.bits)
     let words = PackedWords.count(codes: columns, bits: bits)
     let groups = base.scales.shape.elementCount / max(base.scales.shape.rows, 1)
     var result = [
       ExportTensor(module + ".weight_packed", .i32, [rows, words]) {
-        padded(base, words: words)
+        padded(order.map { base.restored($0) } ?? base, words: words)
       },
       ExportTensor(
         module + ".weight_scale", base.grid.scaleType,
@@ -21,6 +23,12 @@ enum PackedIntegers {
       ) { base.scales.bytes },
       ExportTensor(module + ".weight_shape", .i64, [2]) { Bytes([Int64(rows), Int64(columns)]) },
     ]
+    if let order, let length = base.grid.groupLength {
+      result.append(
+        ExportTensor(module + ".weight_g_idx", .i32, [columns]) {
+          Bytes(order.groups(length: length))
+        })
+    }
     if base.zeros != nil {
       let zeroRows = base.grid.granularity == .tensor ? 1 : rows
       result.append(

@@ -143,8 +143,13 @@ struct CompressedTensorsImport: Sendable {
         path: path, item: parts.module, found: "codes", expected: "a config group for them")
     }
     var weight = try CompressedTensorsReader(group: group, parts: parts, path: path).weight()
+    if let order = try order(of: weight, parts), case .integer(let base)? = weight.base {
+      weight.base = .integer(base.ordered(order))
+      weight.site = Site(transforms: [order.transform])
+    }
     if let inputs = group.inputs {
       weight.site = Site(
+        transforms: weight.site?.transforms ?? [],
         activations: try CompressedTensorsInputs.scheme(
           inputs,
           step: { try parts.float(".input_scale") },
@@ -152,5 +157,19 @@ struct CompressedTensorsImport: Sendable {
     }
     try parts.check(weight)
     return weight
+  }
+
+  /// The order of act-order's groups; -1 everywhere stands for groups that lie together.
+  private func order(of weight: CompressedWeight, _ parts: ImportParts) throws -> InputOrder? {
+    let part = ".weight_g_idx"
+    guard parts.has(part) else { return nil }
+    let index = try parts.integers(part, shape: [weight.columns])
+    if index.allSatisfy({ $0 == -1 }) { return nil }
+    guard case .integer(let base)? = weight.base, let length = base.grid.groupLength else {
+      throw InterchangeError.unsupported(
+        path: path, what: "\(parts.module)\(part) beside what is no integers in groups",
+        advice: "integers in groups are read in any order")
+    }
+    return try parts.order(part, weight.columns, length: length)
   }
 }

@@ -65,6 +65,13 @@ struct ImportParts {
     }
   }
 
+  /// The order that a part's groups of inputs ask for; nil where they lie together.
+  func order(_ part: String, _ columns: Int, length: Int) throws -> InputOrder? {
+    try InputOrder(groups: try integers(part, shape: [columns]), length: length) {
+      .malformed(path: source.path, item: module + part, found: $0, expected: $1)
+    }
+  }
+
   /// Makes sure that a weight put together from the parts can stand in an artefact.
   func check(_ weight: CompressedWeight) throws(InterchangeError) {
     do {

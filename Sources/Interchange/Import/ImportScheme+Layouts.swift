@@ -23,11 +23,7 @@ extension ImportScheme {
         Array(words[group * zeroWords..<(group + 1) * zeroWords]), count: rows, bits: bits)
       for row in 0..<rows { zeros[row * groups + group] = (run[row] &+ zeroOffset) & top }
     }
-    var order: [Int]?
-    if parts.has(".g_idx") {
-      let index = try parts.integers(".g_idx", shape: [columns])
-      order = try inputOrder(index, length: length, groups: groups, parts)
-    }
+    let order = parts.has(".g_idx") ? try parts.order(".g_idx", columns, length: length) : nil
     return try assembled(
       parts, rows, columns, length, codes, try scales(parts, rows, groups), zeros, order: order)
   }
@@ -73,54 +69,22 @@ extension ImportScheme {
     return length
   }
 
-  /// For act-order's groups: the inputs with those of a group side by side; nil when they are.
-  private func inputOrder(
-    _ index: [Int], length: Int, groups: Int, _ parts: ImportParts
-  ) throws -> [Int]? {
-    if index.enumerated().allSatisfy({ $0.element == $0.offset / length }) { return nil }
-    var members = [[Int]](repeating: [], count: groups)
-    for (input, group) in index.enumerated() {
-      guard members.indices.contains(group) else {
-        throw malformed(parts, ".g_idx", "group \(group)", "0 to \(groups - 1)")
-      }
-      members[group].append(input)
-    }
-    guard members.allSatisfy({ $0.count == length }) else {
-      throw malformed(parts, ".g_idx", "groups of different sizes", "\(length) inputs each")
-    }
-    return Array(members.joined())
-  }
-
   private func assembled(
     _ parts: ImportParts, _ rows: Int, _ columns: Int, _ length: Int, _ codes: [UInt8],
-    _ scales: (values: [Float], dtype: DType), _ zeros: [UInt8], order: [Int]?
+    _ scales: (values: [Float], dtype: DType), _ zeros: [UInt8], order: InputOrder?
   ) throws -> CompressedWeight {
-    var codes = codes
-    if let order {
-      let given = codes
-      for row in 0..<rows {
-        for (position, input) in order.enumerated() {
-          codes[row * columns + position] = given[row * columns + input]
-        }
-      }
-    }
     let isCentred = zeros.allSatisfy { $0 == UInt8(1 << (bits - 1)) }
     let type: DType = [.f16, .bf16, .f32].contains(scales.dtype) ? scales.dtype : .f32
     let numbers = UnpackedIntegers(
       rows: rows, columns: columns, bits: bits, group: length, codes: codes,
       scales: scales.values, zeros: zeros)
-    var weight = CompressedWeight(
+    let base = IntegerBase(
+      numbers, scaleType: type, symmetric: isCentred,
+      granularity: length == columns ? .channel : .group(length))
+    let weight = CompressedWeight(
       view: WeightView(rows: rows, columns: columns),
-      base: .integer(
-        IntegerBase(
-          numbers, scaleType: type, symmetric: isCentred,
-          granularity: length == columns ? .channel : .group(length))))
-    if let order {
-      weight.site = Site(transforms: [
-        .permutation(
-          Tensor(dtype: .i32, shape: [columns], array: order.map { Int32($0) }))
-      ])
-    }
+      base: .integer(order.map { base.ordered($0) } ?? base),
+      site: order.map { Site(transforms: [$0.transform]) })
     try parts.check(weight)
     return weight
   }
