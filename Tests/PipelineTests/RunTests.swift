@@ -43,9 +43,9 @@ import Weights
         "\(index).turned", [256, 128], type, attributes: ["layout": .string("outputs_last")])
     }
     let nano = try CheckpointOpener.open(SharedFiles.fixture("nanollama/model.h5"))
-    // Stages of the whole model need to know what it is.
-    let sources: [any TensorSource] =
-      recipe.modelStages.isEmpty && !isSearched ? [nano, half] : [nano]
+    // Stages of the whole model need to know what it is, and so do scales of keys and values.
+    let isOfModel = !recipe.modelStages.isEmpty || recipe.keyValueCache?.stored != nil
+    let sources: [any TensorSource] = isOfModel || isSearched ? [nano] : [nano, half]
     for source in sources {
       try SharedFiles.withTemporaryFolder { folder in
         let plan = try Planner.plan(
