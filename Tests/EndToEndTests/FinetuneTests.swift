@@ -220,6 +220,13 @@ import Testing
     let plain = ["finetune", base, "--data", records, "--output", folder + "/x.h5"]
     try expect(plain + ["--template", "{text} is{ even| odd}"], 3, "label")
     try expect(plain + ["--template", "It is{ even| odd}"], 2, "slot")
+    try expect(plain + ["--template", "{text} is{| odd}"], 2, "empty option")
+    let overlapping = try Program.run([
+      "finetune", base, "--data", records, "--held-out", records, "--steps", "1",
+      "--template", "{text} is{ even| odd| both}", "--output", folder + "/z.h5",
+    ])
+    #expect(overlapping.status == 0)
+    #expect(overlapping.error.contains("30 of 30 held-out examples are among those learnt from"))
     try expect(plain + ["--objective", "kl"], 2, "--teacher")
     try expect(plain + ["--method", "mezzo"], 2, "there is no method")
     try expect(plain + ["--parameters", "low_rank"], 2, "no parameters")

@@ -5,6 +5,7 @@ import TestSupport
 import Testing
 import Weights
 
+@testable import Text
 @testable import ZerothOrder
 
 /// Runs that move only a part: the upper blocks, zero points.
@@ -89,6 +90,41 @@ import Weights
     #expect(throws: ZerothOrderError.self) {
       _ = try Tuning.run(inputs, options: options, log: paths.next("zolog"))
     }
+  }
+
+  /// Where no block is left to run only the rows that the loss reads are kept, and give its value.
+  @Test func rowsThatAreReadAreKept() throws {
+    let inputs = try Sample.inputs()
+    let prompts = try Sample.windows(3).enumerated().map { Array($1[..<(12 + 3 * $0)]) }
+    let items = prompts.enumerated().map { index, prompt in
+      ScoringItem(
+        sequences: [prompt + [40, 60], prompt + [50]],
+        optionStarts: [prompt.count, prompt.count], label: index % 2)
+    }
+    let objective = try OptionChoice(items: items, source: "")
+    let behind = inputs.model.description.blocks.count
+    let lower = try LowerStates(
+      inputs.model, inputs.weights, of: objective, below: behind, memoryLimit: 1 << 30)
+    let examples = [2, 0, 1, 2]
+    let states = try lower.states(examples)
+    let batch = objective.batch(examples)
+    let rows = try #require(objective.rows(examples, of: batch))
+    #expect(states.rows == batch.rows)
+    for row in 0..<states.rows {
+      let isZero = states.values[states.range(ofRow: row)].allSatisfy { $0 == 0 }
+      #expect(isZero != rows.contains(row))
+    }
+    func loss(_ lower: (first: Int, states: LowerStates)?) throws -> Double {
+      let runner = SideRunner(
+        model: inputs.model, base: inputs.weights, objective: objective, lower: lower)
+      let (space, start) = try ParameterSpace.of(
+        inputs.weights, kinds: [.norms], form: .absolute, from: behind, path: "")
+      let weights = TunedWeights(
+        base: inputs.weights, space: space, coordinates: start,
+        directions: Directions(kind: .rademacher, seed: 0), offset: nil)
+      return try runner.losses([.init(weights: weights, examples: examples)])[0].mean
+    }
+    #expect(abs(try loss(nil) - loss((behind, lower))) < 1e-5)
   }
 
   /// Zero points move by whole steps and stay on their grid; codes and scales keep their bytes.
