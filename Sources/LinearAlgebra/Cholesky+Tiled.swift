@@ -36,7 +36,9 @@ extension Cholesky {
         pool.forEach((order + tile - 1) / tile) { (band: Int) -> Void in
           for row in band * tile..<min((band + 1) * tile, order) {
             fill(row, a + row * order)
-            (a + row * order + row + 1).initialize(repeating: 0, count: order - row - 1)
+            // Zero bits are zero in both types; a generic loop would ask the type about every one.
+            UnsafeMutableRawPointer(a + row * order + row + 1).initializeMemory(
+              as: UInt8.self, repeating: 0, count: (order - row - 1) * MemoryLayout<S>.stride)
           }
         }
         let mean = (0..<order).reduce(0.0) { $0 + Double(a[$1 * order + $1]) } / Double(order)
