@@ -10,8 +10,9 @@
 
 namespace pith {
 
-/// Sums of a column's update that are kept apart: column j of the run goes to sum (j - i - 1) mod 4
-/// of column i's, what is left over to the first.
+/// Sums of a column's update that are kept apart: with the column's group (itself, or the group of a
+/// pattern) ending before `to`, column j from `to` on goes to sum (j - to) mod 4, what is left over to
+/// the first; columns of the group follow one by one when the four are added up.
 constexpr size_t kPruneWays = 4;
 
 /// The longest group whose patterns are compared as wholes: 70 of them for 4:8.

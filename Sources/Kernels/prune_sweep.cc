@@ -42,18 +42,19 @@ struct Chunk {
   /// The differences of the chunk's columns side by side.
   HWY_ALIGN float lines[PITH_PRUNE_COLUMNS * kChunk];
   HWY_ALIGN float scores[PITH_PRUNE_COLUMNS * kChunk];
+  HWY_ALIGN float outer[PITH_PRUNE_COLUMNS * kChunk];
 
   HWY_INLINE Chunk(const PithPruneRun &r, size_t first) : run(r), row(first) {}
 
-  /// (sums[i] + Σ_{j > i} lines[j] · L[j][i]) / L[i][i].
+  /// sums[i] + Σ_{j ≥ to} lines[j] · L[j][i]: what columns beyond the group of i have left behind, to
+  /// `outer`.
   ///
   /// Four sums in turn, the first with what is given and with what is left over; two vectors at a
   /// time, so that they stay in registers everywhere.
-  HWY_INLINE void Updates(size_t i, VecF (&update)[kChunkVectors]) const {
+  HWY_INLINE void Outer(size_t i, size_t to) {
     const TagF f;
     constexpr size_t kPair = kChunkVectors < 2 ? kChunkVectors : 2;
     const float *factor = run.factor + i * run.count;
-    const VecF inverse = hn::Set(f, 1.0f / factor[i]);
     for (size_t first = 0; first < kChunkVectors; first += kPair) {
       VecF sums[kPruneWays][kPair];
       for (size_t w = 0; w < kPruneWays; ++w) {
@@ -65,7 +66,7 @@ struct Chunk {
         }
       }
       const float *from = lines + first * kLanes;
-      size_t j = i + 1;
+      size_t j = to;
       for (; j + kPruneWays <= run.count; j += kPruneWays) {
         for (size_t w = 0; w < kPruneWays; ++w) {
           const VecF c = hn::Set(f, factor[j + w]);
@@ -85,18 +86,37 @@ struct Chunk {
       for (size_t v = 0; v < kPair; ++v) {
         VecF total = sums[0][v];
         for (size_t w = 1; w < kPruneWays; ++w) total = hn::Add(total, sums[w][v]);
-        update[first + v] = hn::Mul(total, inverse);
+        hn::Store(total, f, outer + i * kChunk + (first + v) * kLanes);
       }
+    }
+  }
+
+  /// (outer + Σ_{i < j < to} lines[j] · L[j][i]) / L[i][i], i's group ending before `to`.
+  HWY_INLINE void Updates(size_t i, size_t to, VecF (&update)[kChunkVectors]) const {
+    const TagF f;
+    const float *factor = run.factor + i * run.count;
+    const VecF inverse = hn::Set(f, 1.0f / factor[i]);
+    for (size_t v = 0; v < kChunkVectors; ++v) {
+      VecF total = hn::Load(f, outer + i * kChunk + v * kLanes);
+      for (size_t j = i + 1; j < to; ++j) {
+        const VecF line = hn::Load(f, lines + j * kChunk + v * kLanes);
+        total = hn::Add(total, hn::Mul(hn::Set(f, factor[j]), line));
+      }
+      update[v] = hn::Mul(total, inverse);
     }
   }
 
   /// What columns from..<to would stand for, the last one first, if none of them lost anything;
   /// their scores to `scores`.
-  HWY_INLINE void Look(size_t from, size_t to, float *wanted) {
+  ///
+  /// Columns from..<to of a pattern are a group; otherwise each is one by itself.
+  HWY_INLINE void Look(size_t from, size_t to, bool is_group, float *wanted) {
     const TagF f;
     for (size_t i = to; i-- > from;) {
       VecF update[kChunkVectors];
-      Updates(i, update);
+      const size_t end = is_group ? to : i + 1;
+      Outer(i, end);
+      Updates(i, end, update);
       const VecF pivot = hn::Set(f, run.factor[i * run.count + i]);
       for (size_t v = 0; v < kChunkVectors; ++v) {
         const size_t at = i * run.stride + row + v * kLanes;
@@ -149,16 +169,18 @@ struct Chunk {
     const size_t gone = of - static_cast<size_t>(run.keep);
     const PatternShares shares(run, to, of);
     for (size_t v = 0; v < kChunkVectors; ++v) {
-      VecF alone[kJointGroup];
+      // By how many columns are gone already: the errors of those that follow.
+      VecF errors[kJointGroup][kJointGroup];
       for (size_t p = 0; p < of; ++p) {
         const size_t i = to - 1 - p;
         const size_t at = i * run.stride + row + v * kLanes;
         const VecF line = hn::Load(f, lines + i * kChunk + v * kLanes);
         const VecF pivot = hn::Set(f, run.factor[i * run.count + i]);
-        alone[p] = hn::Mul(hn::Sub(hn::LoadU(f, run.targets + at), line), pivot);
+        errors[0][p] = hn::Mul(hn::Sub(hn::LoadU(f, run.targets + at), line), pivot);
       }
-      VecF errors[kJointGroup], costs[kJointGroup];
+      VecF costs[kJointGroup];
       size_t set[kJointGroup];
+      int32_t bits[kJointGroup] = {0};
       VecF best = hn::Inf(f);
       VecI chosen = hn::Set(n, (1 << gone) - 1);
       size_t depth = 0, next = 0;
@@ -169,21 +191,21 @@ struct Chunk {
           next = set[--depth] + 1;
           continue;
         }
-        VecF error = alone[next];
-        for (size_t k = 0; k < depth; ++k) {
-          error = hn::Sub(error, hn::Mul(errors[k], hn::Set(f, shares.share[set[k]][next])));
-        }
+        const VecF error = errors[depth][next];
         const VecF cost = hn::Add(costs[depth], hn::Mul(error, error));
-        set[depth] = next;
+        const int32_t own = bits[depth] | 1 << next;
         if (depth + 1 < gone) {
-          errors[depth++] = error;
+          for (size_t p = next + 1; p < of; ++p) {
+            const VecF inherited = hn::Mul(error, hn::Set(f, shares.share[next][p]));
+            errors[depth + 1][p] = hn::Sub(errors[depth][p], inherited);
+          }
+          set[depth++] = next;
           costs[depth] = cost;
+          bits[depth] = own;
         } else {
-          int32_t bits = 0;
-          for (size_t k = 0; k < gone; ++k) bits |= 1 << set[k];
           const MaskF better = hn::Lt(cost, best);
           best = hn::IfThenElse(better, cost, best);
-          chosen = hn::IfThenElse(hn::RebindMask(n, better), hn::Set(n, bits), chosen);
+          chosen = hn::IfThenElse(hn::RebindMask(n, better), hn::Set(n, own), chosen);
         }
         ++next;
       }
@@ -201,7 +223,7 @@ struct Chunk {
   ///
   /// Rows that lost something before, and longer groups, go column by column.
   HWY_INLINE void Choose(size_t from, size_t to) {
-    Look(from, to, nullptr);
+    Look(from, to, true, nullptr);
     MaskF whole[kChunkVectors];
     bool is_whole = true;
     for (size_t v = 0; v < kChunkVectors; ++v) {
@@ -237,10 +259,17 @@ struct Chunk {
     const size_t of = static_cast<size_t>(run.of);
     VecD loss[2 * kChunkVectors];
     for (VecD &sum : loss) sum = hn::Zero(TagD());
+    size_t end = count;
     for (size_t i = count; i-- > 0;) {
-      if (of > 0 && (count - 1 - i) % of == 0) Choose(i + 1 - of, i + 1);
+      if (of == 0) {
+        end = i + 1;
+        Outer(i, end);
+      } else if ((count - 1 - i) % of == 0) {
+        end = i + 1;
+        Choose(end - of, end);
+      }
       VecF update[kChunkVectors];
-      Updates(i, update);
+      Updates(i, end, update);
       const VecF pivot = hn::Set(f, run.factor[i * count + i]);
       for (size_t v = 0; v < kChunkVectors; ++v) {
         const size_t at = i * run.stride + row + v * kLanes;
@@ -287,7 +316,7 @@ void PruneLook(const PithPruneRun *run, float *wanted, uint32_t *keys) {
   const TagU u;
   for (size_t row = 0; row < run->stride; row += kChunk) {
     Chunk chunk(*run, row);
-    chunk.Look(0, run->count, wanted);
+    chunk.Look(0, run->count, false, wanted);
     if (keys == nullptr) continue;
     for (size_t i = 0; i < run->count; ++i) {
       for (size_t v = 0; v < kChunkVectors; ++v) {

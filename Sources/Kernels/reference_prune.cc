@@ -15,16 +15,17 @@ namespace {
 using pith::kJointGroup;
 using pith::kPruneWays;
 
-/// (sums[i] + Σ_{j > i} line[j] · L[j][i]) / L[i][i] for one row.
-float Update(const PithPruneRun &run, size_t row, size_t i, const float *line) {
+/// (sums[i] + Σ_{j > i} line[j] · L[j][i]) / L[i][i] for one row; i's group ends before `to`.
+float Update(const PithPruneRun &run, size_t row, size_t i, size_t to, const float *line) {
   float sums[kPruneWays] = {run.sums == nullptr ? 0 : run.sums[i * run.stride + row]};
   const float *factor = run.factor + i * run.count;
-  const size_t whole = (run.count - i - 1) / kPruneWays * kPruneWays;
-  for (size_t k = 0; k < run.count - i - 1; ++k) {
-    sums[k < whole ? k % kPruneWays : 0] += factor[i + 1 + k] * line[i + 1 + k];
+  const size_t whole = (run.count - to) / kPruneWays * kPruneWays;
+  for (size_t k = 0; k < run.count - to; ++k) {
+    sums[k < whole ? k % kPruneWays : 0] += factor[to + k] * line[to + k];
   }
   float total = sums[0];
   for (size_t w = 1; w < kPruneWays; ++w) total += sums[w];
+  for (size_t j = i + 1; j < to; ++j) total += factor[j] * line[j];
   return total * (1.0f / factor[i]);
 }
 
@@ -71,7 +72,7 @@ void Choose(const PithPruneRun &run, size_t row, size_t first, size_t to, float 
   float scores[PITH_PRUNE_COLUMNS];
   bool is_whole = true;
   for (size_t p = to; p-- > first;) {
-    const float update = Update(run, row, p, line);
+    const float update = Update(run, row, p, to, line);
     line[p] = -update;
     const float value = run.targets[p * run.stride + row] + update;
     const bool kept = run.kept[p * run.stride + row] != 0;
@@ -106,11 +107,13 @@ double pith_prune_sweep_reference(const PithPruneRun *run) {
   float line[PITH_PRUNE_COLUMNS];
   for (size_t row = 0; row < run->stride; ++row) {
     double squares = 0;
+    size_t end = run->count;
     for (size_t i = run->count; i-- > 0;) {
+      if (of == 0 || (run->count - 1 - i) % of == 0) end = i + 1;
       const float pivot = run->factor[i * run->count + i];
       if (of > 0 && (run->count - 1 - i) % of == 0) Choose(*run, row, i + 1 - of, i + 1, line);
       const size_t at = i * run->stride + row;
-      const float update = Update(*run, row, i, line);
+      const float update = Update(*run, row, i, end, line);
       const float wanted = run->targets[at] + update;
       const bool kept = run->kept[at] != 0;
       float error = kept ? 0 : wanted * pivot;
@@ -146,7 +149,7 @@ void pith_prune_look_reference(const PithPruneRun *run, float *wanted, uint32_t 
   for (size_t row = 0; row < run->stride; ++row) {
     for (size_t i = run->count; i-- > 0;) {
       const size_t at = i * run->stride + row;
-      const float update = Update(*run, row, i, line);
+      const float update = Update(*run, row, i, i + 1, line);
       line[i] = -update;
       const float value = run->targets[at] + update;
       if (wanted != nullptr) wanted[at] = value;

@@ -42,7 +42,9 @@ import Testing
   /// Rows that are ordinary, all zero, tiny, huge, of one sign, and with one outlier.
   static func rows(_ width: Int) -> [Float] {
     var x = random(width) + Array(repeating: 0, count: width)
-    x += random(width, tensor: 1, scale: .leastNormalMagnitude / 128) + random(width, tensor: 2, scale: 1e38)
+    x +=
+      random(width, tensor: 1, scale: .leastNormalMagnitude / 128)
+      + random(width, tensor: 2, scale: 1e38)
     x += random(width, tensor: 3).map { abs($0) + 2 } + random(width, tensor: 4)
     x[x.count - 1] = -1000
     return x

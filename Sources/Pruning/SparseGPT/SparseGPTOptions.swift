@@ -4,8 +4,9 @@ import LinearAlgebra
 public struct SparseGPTOptions: Sendable, Hashable {
   /// What is added to the diagonal, relative to its mean.
   public var damping: Double
-  /// Inputs whose part of a fraction is chosen at once: fewer see fresher weights, more can share.
-  public var block: Int
+  /// Inputs whose part of a fraction is chosen at once: fewer see fresher weights, more can share;
+  /// nil: 32, or 64 from 2,048 inputs on.
+  public var block: Int?
   /// Steps of conjugate gradients on the survivors after the sweep, which alone lets only later
   /// inputs make good what earlier ones lost; 0 leaves the sweep's values.
   public var steps: Int
@@ -13,7 +14,7 @@ public struct SparseGPTOptions: Sendable, Hashable {
   public var stepsBeforeRounding: Int
 
   public init(
-    damping: Double = 0.01, block: Int = 64, steps: Int = 1, stepsBeforeRounding: Int = 6
+    damping: Double = 0.01, block: Int? = nil, steps: Int = 1, stepsBeforeRounding: Int = 6
   ) {
     self.damping = damping
     self.block = block
@@ -21,11 +22,13 @@ public struct SparseGPTOptions: Sendable, Hashable {
     self.stepsBeforeRounding = stepsBeforeRounding
   }
 
+  func block(columns: Int) -> Int { block ?? (columns < 2048 ? 32 : 64) }
+
   func check() throws(PruningError) {
     guard damping >= 0, damping <= 1 else {
       throw .optionOutOfRange(name: "damping", value: "\(damping)", allowed: "from 0 to 1")
     }
-    guard (1...SparseSweep.longestRun).contains(block) else {
+    if let block, !(1...SparseSweep.longestRun).contains(block) {
       throw .optionOutOfRange(
         name: "block", value: "\(block)", allowed: "from 1 to \(SparseSweep.longestRun)")
     }

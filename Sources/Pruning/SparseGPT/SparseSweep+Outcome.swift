@@ -15,11 +15,11 @@ extension SparseSweep {
     var sums = [Double](repeating: 0, count: 2 * count)
     // Only rounded ones are asked for once more.
     let rounded = scheme == nil ? [] : (0..<count).map(tile)
-    let values = Matrix<Float>(rows: rows, columns: columns) { storage in
+    let values = Bytes(count: rows * columns * MemoryLayout<Float>.stride) { storage in
       bits.withUnsafeMutableBufferPointer { bits in
         sums.withUnsafeMutableBufferPointer { sums in
-          guard let start = storage.baseAddress, let line = bits.baseAddress,
-            let sum = sums.baseAddress
+          guard let start = storage.bindMemory(to: Float.self).baseAddress,
+            let line = bits.baseAddress, let sum = sums.baseAddress
           else { return }
           // Tiles write to rows of their own.
           nonisolated(unsafe) let (to, flags, found) = (start, line, sum)
@@ -35,9 +35,19 @@ extension SparseSweep {
       }
     }
     return Outcome(
-      base: scheme.map { .integer(base(rounded, columns: columns, scheme: $0)) } ?? .dense(values),
-      bits: bits, loss: stride(from: 0, to: sums.count, by: 2).reduce(0) { $0 + sums[$1] },
+      base: base(rounded, values, columns: columns), bits: bits,
+      loss: stride(from: 0, to: sums.count, by: 2).reduce(0) { $0 + sums[$1] },
       squaredError: stride(from: 1, to: sums.count, by: 2).reduce(0) { $0 + sums[$1] })
+  }
+
+  private func base(_ tiles: [SparseTile], _ values: Bytes, columns: Int) -> Base {
+    if let scheme { return .integer(base(tiles, columns: columns, scheme: scheme)) }
+    let shape: Shape = [target.rows, columns]
+    // The bytes are as many as the shape says.
+    guard let tensor = try? Tensor(dtype: .f32, shape: shape, bytes: values) else {
+      preconditionFailure("\(values.buffer.count) bytes for \(shape)")
+    }
+    return .dense(DenseBase(values: tensor))
   }
 
   private func base(

@@ -104,7 +104,7 @@ struct SparseSweep: Sendable {
   /// Inputs that one choice is made over.
   private var choiceLength: Int {
     switch amount {
-    case .fraction: options.block
+    case .fraction: options.block(columns: target.columns)
     case .pattern(let pattern): max(pattern.of, Self.run / pattern.of * pattern.of)
     }
   }
