@@ -91,11 +91,12 @@ enum SweepBenchmarks {
 
   private static func prunings() throws -> [Setting] {
     func ours(
-      _ amount: PruneAmount, steps: Int
+      _ amount: PruneAmount, steps: Int, damping: Double
     ) -> @Sendable (Layer, WorkerPool) throws -> CompressedWeight {
       { layer, pool in
         var options = SparseGPTOptions()
         options.steps = steps
+        options.damping = damping
         return try SparseGPT.prune(
           .dense(layer.weight), gram: layer.gram, amount: amount, options: options, pool: pool
         ).weight
@@ -106,10 +107,10 @@ enum SweepBenchmarks {
       ("4:8", try .pattern(KeepPattern(keep: 4, of: 8))),
     ]
     return amounts.flatMap { name, amount in
-      [0, 1].map { steps in
+      [(0, 0.01), (0, 0.02), (1, 0.01)].map { steps, damping in
         Setting(
-          name: "SparseGPT \(name), steps \(steps)", peer: "sparsegpt \(name)",
-          run: ours(amount, steps: steps))
+          name: "SparseGPT \(name), steps \(steps), damping \(damping)", peer: "sparsegpt \(name)",
+          run: ours(amount, steps: steps, damping: damping))
       }
     }
   }
