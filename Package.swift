@@ -90,7 +90,7 @@ let package = Package(
     room(
       "Interchange",
       [
-        "Tensors", "JSONText", "Checkpoints", "Weights", "Artefacts", "Architectures",
+        "Tensors", "Kernels", "JSONText", "Checkpoints", "Weights", "Artefacts", "Architectures",
       ]),
     room("Objectives", ["Tensors", "Models", "Text"]),
     // MARK: Floor 7

@@ -11,33 +11,21 @@ enum AWQLayout {
     return [
       ExportTensor(
         module + ".qweight", .i32, [columns, rows / 8],
+        pouring: { try $0.append(awq: base.codes, rows: rows, columns: columns) }),
+      ExportTensor(
+        module + ".qzeros", .i32, [groups, rows / 8],
         pouring: { staging in
-          if columns % 16 == 0 { return try staging.append(awq: base) }
-          try staging.append(Bytes(packed(base.unpacked().codes, lines: rows, length: columns)))
+          if let zeros = base.zeros, base.grid.granularity != .tensor {
+            return try staging.append(awq: zeros, rows: rows, columns: groups)
+          }
+          // Eight times the same.
+          let word = UInt32(base.unpackedZeros().first ?? 8) * 0x1111_1111
+          try staging.append(Bytes([UInt32](repeating: word, count: groups * rows / 8)))
         }),
-      ExportTensor(module + ".qzeros", .i32, [groups, rows / 8]) {
-        // Eight times the middle.
-        if base.zeros == nil {
-          return Bytes([UInt32](repeating: 0x8888_8888, count: groups * rows / 8))
-        }
-        return Bytes(packed(base.unpacked().zeros, lines: rows, length: groups))
-      },
       ExportTensor(
         module + ".scales", .f16, [groups, rows],
         pouring: { try $0.append(transposedScalesOf: base) }),
     ]
-  }
-
-  /// A matrix `lines × length`, transposed and packed along the lines.
-  private static func packed(_ codes: [UInt8], lines: Int, length: Int) -> [UInt32] {
-    var words: [UInt32] = []
-    words.reserveCapacity(lines * length / 8)
-    var run = [UInt8](repeating: 0, count: lines)
-    for index in 0..<length {
-      for line in 0..<lines { run[line] = codes[line * length + index] }
-      words += PackedWords.awq(run[...])
-    }
-    return words
   }
 
   static func configuration(_ grid: IntegerGrid?, left: [String]) -> JSONValue {

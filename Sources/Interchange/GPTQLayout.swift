@@ -21,16 +21,22 @@ enum GPTQLayout {
       ExportTensor(
         module + ".qzeros", .i32, [groups, PackedWords.count(codes: rows, bits: bits)],
         pouring: { staging in
-          let zeros = base.zeros.map { _ in base.unpacked().zeros }
-          var run = [UInt8](repeating: (UInt8(1 << (bits - 1)) &- zeroOffset) & top, count: rows)
-          for group in 0..<groups {
-            if let zeros {
-              for row in 0..<rows { run[row] = (zeros[row * groups + group] &- zeroOffset) & top }
+          let zeros = base.unpackedZeros()
+          // A few groups at a time: a cache line holds a row's next ones.
+          let step = 16
+          var points = [UInt8](repeating: 0, count: step * rows)
+          for first in stride(from: 0, to: groups, by: step) {
+            let count = min(step, groups - first)
+            for row in 0..<rows {
+              for group in 0..<count {
+                points[group * rows + row] =
+                  (zeros[row * groups + first + group] &- zeroOffset) & top
+              }
             }
-            let packed = PackedCodes.pack(run, bits: bits)
-            try staging.append(PackedWords.count(codes: rows, bits: bits) * 4) { target in
-              target.copyBytes(from: packed)
-              for index in packed.count..<target.count { target[index] = 0 }
+            for group in 0..<count {
+              let run = PackedCodes.pack(
+                Array(points[group * rows..<(group + 1) * rows]), bits: bits)
+              try staging.append(run, padded: PackedWords.count(codes: rows, bits: bits) * 4)
             }
           }
         }),
@@ -44,12 +50,12 @@ enum GPTQLayout {
   }
 
   /// Scales as groups × outputs in f16.
-  static func transposedScales(_ numbers: UnpackedIntegers) throws -> Bytes {
-    let groups = numbers.groups
+  static func transposed(scales: [Float], rows: Int) throws -> Bytes {
+    let groups = scales.count / max(rows, 1)
     var values: [Float] = []
-    values.reserveCapacity(numbers.scales.count)
+    values.reserveCapacity(scales.count)
     for group in 0..<groups {
-      for row in 0..<numbers.rows { values.append(numbers.scales[row * groups + group]) }
+      for row in 0..<rows { values.append(scales[row * groups + group]) }
     }
     return try PlainValues.bytes(values, as: .f16)
   }

@@ -21,43 +21,46 @@ struct UnpackedIntegers: Sendable {
 extension IntegerBase {
   /// Codes, scales and zero points as numbers; a tensor's one scale is repeated for every row.
   func unpacked() -> UnpackedIntegers {
-    let group: Int
-    switch grid.granularity {
-    case .tensor, .channel: group = columns
-    case .group(let length): group = length
-    }
-    let groups = columns / max(group, 1)
-    let stored = scales.floats()
-    var points: [UInt8]
-    if let zeros {
-      let rowCount = grid.granularity == .tensor ? 1 : rows
-      points = Self.unpack(zeros.bytes, rows: rowCount, count: groups, bits: grid.bits)
-    } else {
-      points = Array(repeating: UInt8(1 << (grid.bits - 1)), count: groups * rows)
-    }
-    var scaleValues = stored
-    if grid.granularity == .tensor {
-      scaleValues = Array(repeating: stored.first ?? 1, count: rows)
-      if let point = points.first { points = Array(repeating: point, count: rows) }
-    }
-    return UnpackedIntegers(
-      rows: rows, columns: columns, bits: grid.bits, group: group,
+    UnpackedIntegers(
+      rows: rows, columns: columns, bits: grid.bits, group: grid.reach(columns: columns),
       codes: Self.unpack(codes.bytes, rows: rows, count: columns, bits: grid.bits),
-      scales: scaleValues, zeros: points)
+      scales: unpackedScales(), zeros: unpackedZeros())
+  }
+
+  /// Scales, `rows × groups`; a tensor's one for every row.
+  func unpackedScales() -> [Float] {
+    let stored = scales.floats()
+    return grid.granularity == .tensor
+      ? Array(repeating: stored.first ?? 1, count: rows) : stored
+  }
+
+  /// Zero points, `rows × groups`; 2^(bits−1) everywhere when symmetric, a tensor's one for every row.
+  func unpackedZeros() -> [UInt8] {
+    let groups = columns / max(grid.reach(columns: columns), 1)
+    guard let zeros else {
+      return Array(repeating: UInt8(1 << (grid.bits - 1)), count: groups * rows)
+    }
+    guard grid.granularity == .tensor else {
+      return Self.unpack(zeros.bytes, rows: rows, count: groups, bits: grid.bits)
+    }
+    let point = Self.unpack(zeros.bytes, rows: 1, count: 1, bits: grid.bits)
+    return Array(repeating: point.first ?? 0, count: rows)
   }
 
   private static func unpack(_ bytes: Bytes, rows: Int, count: Int, bits: Int) -> [UInt8] {
     if bits == 8 { return bytes.array(of: UInt8.self) }
     let stride = PackedCodes.bytes(count: count, bits: bits)
-    var result: [UInt8] = []
-    result.reserveCapacity(rows * count)
-    bytes.withBuffer { buffer in
-      for row in 0..<rows {
-        let stream = Array(buffer[row * stride..<(row + 1) * stride])
-        result += PackedCodes.unpack(stream, count: count, bits: bits)
+    return Array(unsafeUninitializedCapacity: rows * count) { target, initialized in
+      bytes.withBuffer { source in
+        guard let from = source.baseAddress, let to = target.baseAddress else { return }
+        for row in 0..<rows {
+          PackedCodes.unpack(
+            from + row * stride, count: count, bits: bits,
+            into: UnsafeMutableRawPointer(to + row * count))
+        }
+        initialized = rows * count
       }
     }
-    return result
   }
 
   /// A base from numbers, the way back.

@@ -50,7 +50,7 @@ struct KerasIntegers {
           Bytes(Self.transposed(base.scales.floats(), rows: base.rows, columns: groups))
         },
         ExportTensor(folder + String(first + 1), .i8, [groups, base.rows]) {
-          let zeros = base.unpacked().zeros.map { Int8($0) - 8 }
+          let zeros = base.unpackedZeros().map { Int8($0) - 8 }
           return Bytes(Self.transposed(zeros, rows: base.rows, columns: groups))
         },
         ExportTensor(folder + String(first + 2), .f32, [base.columns]) {

@@ -70,6 +70,14 @@ final class StagingBuffer: @unchecked Sendable {
     waiting = waiting.lowerBound..<end
   }
 
+  /// Appends some bytes, then zeros up to a count.
+  func append(_ bytes: [UInt8], padded count: Int) throws {
+    try append(count) { target in
+      target.copyBytes(from: bytes)
+      for index in bytes.count..<count { target[index] = 0 }
+    }
+  }
+
   /// Appends bytes as they are; those of a file are read, not mapped.
   func append(_ bytes: Bytes) throws {
     var done = 0

@@ -33,4 +33,31 @@ void pith_unpack_codes_reference(
     }
   }
 }
+
+void pith_transpose_words_reference(const void *source, size_t source_stride, size_t rows,
+                                    size_t columns, void *target, size_t target_stride) {
+  for (size_t row = 0; row < rows; ++row) {
+    for (size_t column = 0; column < columns; ++column) {
+      memcpy(static_cast<uint8_t *>(target) + 4 * (column * target_stride + row),
+             static_cast<const uint8_t *>(source) + 4 * (row * source_stride + column), 4);
+    }
+  }
+}
+
+void pith_interleave_nibbles_reference(
+    const void *source, size_t stride, size_t rows, size_t columns, void *target) {
+  static const size_t order[] = {0, 2, 4, 6, 1, 3, 5, 7};
+  const uint8_t *from = static_cast<const uint8_t *>(source);
+  uint8_t *to = static_cast<uint8_t *>(target);
+  for (size_t column = 0; column < columns; ++column) {
+    for (size_t word = 0; word < rows / 8; ++word) {
+      uint32_t value = 0;
+      for (size_t k = 0; k < 8; ++k) {
+        const uint8_t pair = from[(8 * word + order[k]) * stride + column / 2];
+        value |= static_cast<uint32_t>(pair >> column % 2 * 4 & 15) << 4 * k;
+      }
+      memcpy(to + (column * (rows / 8) + word) * 4, &value, 4);
+    }
+  }
+}
 }

@@ -42,7 +42,8 @@ import Weights
         bits: bits)
     }
     #expect(try poured(tensors[1].pour) == bytes(zeros))
-    let scales = try GPTQLayout.transposedScales(numbers).array(of: UInt8.self)
+    let scales = try GPTQLayout.transposed(scales: numbers.scales, rows: numbers.rows).array(
+      of: UInt8.self)
     #expect(try poured(tensors[2].pour) == scales)
     for tensor in tensors {
       #expect(try poured(tensor.pour).count == tensor.description.byteCount, "\(tensor.name)")
@@ -65,6 +66,6 @@ import Weights
     #expect(try poured(tensors[1].pour) == plain(numbers.zeros, numbers.groups))
     #expect(
       try poured(tensors[2].pour)
-        == GPTQLayout.transposedScales(numbers).array(of: UInt8.self))
+        == GPTQLayout.transposed(scales: numbers.scales, rows: numbers.rows).array(of: UInt8.self))
   }
 }

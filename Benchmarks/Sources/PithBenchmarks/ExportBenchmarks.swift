@@ -14,14 +14,20 @@ enum ExportBenchmarks {
       hidden: 1024, layers: 7, heads: 16, keyValueHeads: 16, inner: 4096, vocabulary: 8192)
     let large = RandomLlama(
       hidden: 2048, layers: 7, heads: 32, keyValueHeads: 32, inner: 8192, vocabulary: 8192)
+    var larger = large
+    larger.layers = 14
     let eightBits = "{method: rtn, bits: 8, group: 32, clip: none}"
     let dense = try artefact(context, "dense", small, "{method: rtn, bits: 8}", skipping: true)
     let coded = try artefact(context, "int8", small, eightBits, skipping: false)
     let codedLarge = try artefact(context, "int8-large", large, eightBits, skipping: false)
+    // AWQ knows no other bits.
+    let fourBits = "{method: rtn, bits: 4, group: 128, symmetric: false, clip: none}"
+    let fourLarge = try artefact(context, "int4-large", larger, fourBits, skipping: false)
     let jobs: [(what: String, artefact: String, format: String)] = [
       ("f32 → hf", dense, "hf"), ("f32 → gguf", dense, "gguf"), ("int8 → hf, decoded", coded, "hf"),
       ("int8 → compressed-tensors", codedLarge, "compressed-tensors"),
       ("int8 → gguf", codedLarge, "gguf"), ("int8 → gptq", codedLarge, "gptq"),
+      ("int4 → awq", fourLarge, "awq"), ("int4 → gptq", fourLarge, "gptq"),
       ("int8 → compressed-tensors, small", coded, "compressed-tensors"),
       ("int8 → gguf, small", coded, "gguf"),
     ]
@@ -67,7 +73,7 @@ enum ExportBenchmarks {
     _ context: BenchmarkContext, _ name: String, _ shape: RandomLlama, _ quantize: String,
     skipping: Bool
   ) throws -> String {
-    let model = context.folder + "/llama-\(shape.hidden)"
+    let model = context.folder + "/llama-\(shape.hidden)-\(shape.layers)"
     if !FileManager.default.fileExists(atPath: model) { try shape.write(to: model) }
     let recipe = context.folder + "/\(name).yaml"
     try """

@@ -113,7 +113,7 @@ enum CompressedTensors {
     if base.zeros != nil {
       result.append(
         ExportTensor(module + ".weight_zero_point", .i8, shape) {
-          let zeros = base.unpacked().zeros
+          let zeros = base.unpackedZeros()
           return centred(isTensor ? Array(zeros.prefix(1)) : zeros)
         })
     }

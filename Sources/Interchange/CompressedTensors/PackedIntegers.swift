@@ -36,10 +36,10 @@ enum PackedIntegers {
           module + ".weight_zero_point", .i32,
           [PackedWords.count(codes: zeroRows, bits: bits), groups]
         ) {
-          let numbers = base.unpacked()
+          let zeros = base.unpackedZeros()
           return Bytes(
             PackedWords.wordsFirst(lines: groups, length: zeroRows, bits: bits) {
-              numbers.zeros[$1 * groups + $0]
+              zeros[$1 * groups + $0]
             })
         })
     }

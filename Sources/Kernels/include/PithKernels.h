@@ -127,6 +127,21 @@ void pith_pack_codes_reference(const uint8_t *codes, size_t count, int32_t bits,
 void pith_unpack_codes_reference(
     const uint8_t *packed, size_t count, int32_t bits, uint8_t *codes);
 
+/// target[column · target_stride + row] = source[row · source_stride + column], of 32-bit words at any
+/// address; strides in words.
+void pith_transpose_words(const void *source, size_t source_stride, size_t rows, size_t columns,
+                          void *target, size_t target_stride);
+void pith_transpose_words_reference(const void *source, size_t source_stride, size_t rows,
+                                    size_t columns, void *target, size_t target_stride);
+
+/// 4-bit codes, `stride` bytes a row, packed along the rows instead: word (column, w), one of rows / 8
+/// a column, holds rows 8·w + {0, 2, 4, 6, 1, 3, 5, 7}, the lowest nibble first (AutoAWQ's order).
+/// Rows are a multiple of 8.
+void pith_interleave_nibbles(
+    const void *source, size_t stride, size_t rows, size_t columns, void *target);
+void pith_interleave_nibbles_reference(
+    const void *source, size_t stride, size_t rows, size_t columns, void *target);
+
 /// Encoded rows as they lie in memory. Row r's codes begin at codes + r·codes_stride, its scales
 /// at element r·scales_stride, its packed zeros at zeros + r·zeros_stride; strides of 0 share one
 /// scale among all rows.
