@@ -80,18 +80,25 @@ struct ValidateCommand: ParsableCommand {
     let (cut, _) = try windows.read(path, for: compressed)
     let pool = WorkerPool(workers: max(1, workers ?? RunOptions.defaultWorkers))
     let meter = WindowMeter(quiet: quiet, total: cut.windows.count)
+    // Where keys and values are rounded, what that costs is told by the same weights without.
+    let variants = [compressed] + [compressed.withExactKeyValues].compactMap { $0 }
     let scores = try WindowScoring.run(
-      [try compressed.load(memoryLimit: nil, pool: pool)],
+      try variants.map { try $0.load(memoryLimit: nil, pool: pool) },
       reference: try original.load(memoryLimit: nil, pool: pool), windows: cut.windows,
       memoryLimit: nil, progress: meter.report)
     meter.finish()
-    let divergence = Divergence(
-      scores[0], bootstrap: Bootstrap(windows: cut.windows.count, seed: windows.seed))
+    let divergences = scores.map {
+      Divergence($0, bootstrap: Bootstrap(windows: cut.windows.count, seed: windows.seed))
+    }
+    let divergence = divergences[0]
     return ModelFigures(
       data: path, perplexity: Perplexity(scores[0]).estimate.value,
       referencePerplexity: divergence.reference.estimate.value,
       perplexityRatio: divergence.perplexityRatio.value,
       perplexityRatioError: divergence.perplexityRatio.standardError,
-      divergence: divergence.mean.value, agreement: divergence.agreement.value)
+      divergence: divergence.mean.value, agreement: divergence.agreement.value,
+      withExactCache: divergences.dropFirst().first.map {
+        .init(perplexityRatio: $0.perplexityRatio.value, divergence: $0.mean.value)
+      })
   }
 }

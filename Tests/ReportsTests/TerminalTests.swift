@@ -74,6 +74,37 @@ import Testing
     #expect(text.contains("8 of 9 tensors will be compressed, 4.125 bits per weight"))
   }
 
+  @Test func cachesOfKeysAndValuesHaveTheirLines() {
+    var record = SampleRecord.run()
+    record.forecast = ForecastRecord(peakBytes: 1 << 28, diskBytes: 1 << 24, seconds: 3)
+    #expect(!PlanReport.text(record).contains("cache:"))
+    #expect(!TerminalReport.validationSummary(record).contains("cache:"))
+    record.keyValueCache = KeyValueRecord(
+      scheme: "4-bit keys, 2-bit values, keys per channel, groups of 128, 1024 exact",
+      size: .init(tokens: 131_072, bitsPerNumber: 3.25, denseBytes: 1 << 34, storedBytes: 7 << 29))
+    record.modelFigures = ModelFigures(
+      data: "t", perplexity: 21, referencePerplexity: 20, perplexityRatio: 1.05,
+      perplexityRatioError: 0.001, divergence: 0.05, agreement: 0.9,
+      withExactCache: .init(perplexityRatio: 1.04, divergence: 0.041))
+    let sizes = "131072 tokens: 16.00 GiB as f16, 3.50 GiB rounded, 3.25 bits a number\n"
+    for text in [PlanReport.text(record), TerminalReport.validationSummary(record)] {
+      #expect(
+        text.contains(" 4-bit keys, 2-bit values, keys per channel, groups of 128, 1024 exact"))
+      #expect(text.contains(sizes))
+      for line in text.split(separator: "\n") { #expect(line.count <= 80, "\(line)") }
+    }
+    #expect(
+      TerminalReport.validationSummary(record).contains(
+        "with exact keys and values: ratio 1.0400, KL 0.04100\n"))
+    #expect(HTMLReport.page(record).contains("keys per channel, groups of 128, 1024 exact; 131072"))
+    #expect(record.json["kv_cache"]?["stored_bytes"]?.int == 7 << 29)
+    #expect(record.json["model_figures"]?["kl_mean_exact_cache"]?.double == 0.041)
+    // Where the model is not known the scheme stands alone.
+    record.keyValueCache?.size = nil
+    #expect(PlanReport.text(record).contains("1024 exact\nmemory:"))
+    #expect(record.json["kv_cache"]?["tokens"] == nil)
+  }
+
   @Test func listings() {
     var listing = CheckpointListing(
       path: "m.h5", format: "HDF5",
