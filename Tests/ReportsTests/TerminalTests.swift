@@ -124,11 +124,34 @@ import Testing
     for line in text.split(separator: "\n") { #expect(line.count <= 80, "\(line)") }
     #expect(text.contains("scalar") && text.contains("= a") && text.contains("25.0%"))
     #expect(text.contains("passed over: 't': a text"))
+    #expect(text.contains("x…x") && text.contains("x (500 B)\n"))
     let json = listing.json
     #expect(json["tensor_count"]?.int == 2)
     #expect(json["tensors"]?[0]?["statistics"]?["zero_fraction"]?.double == 0.25)
     #expect(json["tensors"]?[1]?["shares_storage_with"]?.string == "a")
     listing.tensors = []
     #expect(ListingReport.text(listing).contains("0 tensors"))
+  }
+
+  /// Texts within a file may have megabytes: their ends are shown, and how long they are.
+  @Test func longMetadataIsCutWithItsLength() {
+    let tokenizer =
+      "{\n  \"first\": 1,\r\n" + String(repeating: "é\n", count: 3 << 20) + "\n\"last\"}"
+    let listing = CheckpointListing(
+      path: "m.h5", format: "HDF5", tensors: [],
+      metadata: [
+        "tokenizer.json": tokenizer, "short": "two\nlines",
+        "combined": "e" + String(repeating: "\u{301}", count: 1 << 20),
+      ], skipped: [], companions: [])
+    let text = ListingReport.text(listing)
+    let lines = text.split(separator: "\n")
+    for line in lines { #expect(line.count <= 80) }
+    #expect(text.utf8.count < 4000)
+    #expect(lines.contains("  short = two lines"))
+    let line = lines.first { $0.contains("tokenizer.json") } ?? ""
+    #expect(line.hasPrefix("  tokenizer.json = {   \"first\": 1, é é"))
+    #expect(line.contains("…") && line.hasSuffix("é é \"last\"} (9.00 MiB)"))
+    // JSON keeps all.
+    #expect(listing.json["metadata"]?["tokenizer.json"]?.string == tokenizer)
   }
 }
