@@ -86,7 +86,7 @@ import Testing
       data: "t", perplexity: 21, referencePerplexity: 20, perplexityRatio: 1.05,
       perplexityRatioError: 0.001, divergence: 0.05, agreement: 0.9,
       withExactCache: .init(perplexityRatio: 1.04, divergence: 0.041))
-    let sizes = "131072 tokens: 16.00 GiB as f16, 3.50 GiB rounded, 3.25 bits a number\n"
+    let sizes = "131072 tokens: 16.0 GiB as f16, 3.50 GiB rounded, 3.25 bits a number\n"
     for text in [PlanReport.text(record), TerminalReport.validationSummary(record)] {
       #expect(
         text.contains(" 4-bit keys, 2-bit values, keys per channel, groups of 128, 1024 exact"))
