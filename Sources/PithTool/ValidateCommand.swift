@@ -37,8 +37,7 @@ struct ValidateCommand: ParsableCommand {
   @Flag(help: "Show every tensor.")
   var all = false
 
-  @Option(help: "Threads. Default: all cores.")
-  var workers: Int?
+  @OptionGroup var threads: WorkerOptions
 
   func run() throws {
     let bounds = try bounds.map { try ValidationBounds.load($0) }
@@ -48,7 +47,7 @@ struct ValidateCommand: ParsableCommand {
     let printer = ProgressPrinter(quiet: quiet, showsTensors: false)
     var record = try ArtefactComparison.run(
       file, against: source, toolVersion: toolVersion,
-      workers: max(1, workers ?? RunOptions.defaultWorkers),
+      workers: threads.workerCount,
       statistics: try statistics.map { try StatisticsFile.read($0) }, report: printer.report)
     printer.finish()
     if let data { record.modelFigures = try modelFigures(on: data, quiet: quiet) }
@@ -78,7 +77,7 @@ struct ValidateCommand: ParsableCommand {
     let compressed = try OpenedModel.open(artefact, mapped: true)
     let original = try OpenedModel.open(against, mapped: true)
     let (cut, _) = try windows.read(path, for: compressed)
-    let pool = WorkerPool(workers: max(1, workers ?? RunOptions.defaultWorkers))
+    let pool = WorkerPool(workers: threads.workerCount)
     let meter = WindowMeter(quiet: quiet, total: cut.windows.count)
     // Where keys and values are rounded, what that costs is told by the same weights without.
     let variants = [compressed] + [compressed.withExactKeyValues].compactMap { $0 }
