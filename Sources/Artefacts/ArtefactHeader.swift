@@ -94,8 +94,8 @@ public struct ArtefactHeader: Sendable, Hashable {
     if let edits { result["edits"] = .string(edits) }
     if let calibrationHash { result["calibration_sha256"] = .string(calibrationHash) }
     if let calibration { result["calibration"] = .string(calibration) }
-    if let keyValueScheme { result["kv_cache"] = .string(keyValueScheme.headerText) }
-    if let keyValueScales { result["kv_scales"] = .string(keyValueScales.headerText) }
+    if let keyValueScheme { result[KeyValueScheme.attribute] = .string(keyValueScheme.headerText) }
+    if let keyValueScales { result[KeyValueScales.attribute] = .string(keyValueScales.headerText) }
     for (name, text) in companions {
       result[ArtefactFormat.companionPrefix + name] = .string(text)
     }
@@ -133,8 +133,10 @@ public struct ArtefactHeader: Sendable, Hashable {
       sourceHashes: try Self.strings(try text("source_sha256"), "source_sha256", path),
       calibrationHash: attributes["calibration_sha256"]?.string,
       calibration: attributes["calibration"]?.string,
-      keyValueScheme: try KeyValueScheme(header: attributes["kv_cache"], path: path),
-      keyValueScales: try KeyValueScales(header: attributes["kv_scales"], path: path),
+      keyValueScheme: try KeyValueScheme(
+        header: attributes[KeyValueScheme.attribute], path: path),
+      keyValueScales: try KeyValueScales(
+        header: attributes[KeyValueScales.attribute], path: path),
       edits: attributes["edits"]?.string, seed: seed,
       fingerprint: try text("fingerprint"))
     tuning = attributes["tuning"]?.string

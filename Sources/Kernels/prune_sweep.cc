@@ -1,4 +1,4 @@
-// The column loop of calibrated pruning, rows as lanes, and the descent steps after it.
+// The column loop of calibrated pruning, rows as lanes.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "prune_sweep.cc"
 #include "target.h"
@@ -7,7 +7,7 @@
 
 #include "include/PithSparse.h"
 #include "include/PithSweep.h"
-#include "lanes-inl.h"
+#include "kept-inl.h"
 #include "prune_pattern.h"
 
 // Products and sums stay apart, in one order: the same bits on every instruction set.
@@ -21,19 +21,6 @@ namespace {
 /// Vectors of one chunk of rows: PITH_SWEEP_LANES in all.
 constexpr size_t kChunk = PITH_SWEEP_LANES;
 constexpr size_t kChunkVectors = kChunk / kLanes;
-
-using MaskF = hn::Mask<TagF>;
-
-/// Which of a vector's entries are kept.
-HWY_INLINE MaskF Kept(const uint8_t *kept) {
-  const VecI bytes = hn::PromoteTo(TagI(), hn::LoadU(TagB(), kept));
-  return hn::RebindMask(TagF(), hn::Ne(bytes, hn::Zero(TagI())));
-}
-
-HWY_INLINE void StoreKept(MaskF mask, uint8_t *kept) {
-  const VecI ones = hn::IfThenElseZero(hn::RebindMask(TagI(), mask), hn::Set(TagI(), 1));
-  hn::StoreU(hn::DemoteTo(TagB(), ones), TagB(), kept);
-}
 
 /// One chunk of rows of a run.
 struct Chunk {
@@ -340,106 +327,6 @@ void DropKeys(const uint32_t *keys, size_t count, uint32_t threshold, uint8_t *k
   for (; i < count; ++i) kept[i] = keys[i] > threshold ? kept[i] : 0;
 }
 
-void SurvivorDirection(
-    float *gradient, const uint8_t *kept, const float *inverse, size_t columns, size_t stride,
-    double *squares) {
-  const TagF f;
-  for (size_t row = 0; row < stride; row += kLanes) {
-    VecD low = hn::Zero(TagD()), high = low;
-    for (size_t c = 0; c < columns; ++c) {
-      float *place = gradient + c * stride + row;
-      const VecF value = hn::IfThenElseZero(Kept(kept + c * stride + row), hn::LoadU(f, place));
-      const VecF scaled = hn::Mul(value, hn::Set(f, inverse[c]));
-      hn::StoreU(scaled, f, place);
-      low = hn::MulAdd(LowerDouble(value), LowerDouble(scaled), low);
-      high = hn::MulAdd(UpperDouble(value), UpperDouble(scaled), high);
-    }
-    hn::StoreU(low, TagD(), squares + row);
-    hn::StoreU(high, TagD(), squares + row + kLanes / 2);
-  }
-}
-
-void LaneSquares(const float *x, size_t columns, size_t stride, double *squares) {
-  const TagF f;
-  for (size_t row = 0; row < stride; row += kLanes) {
-    VecD low = hn::Zero(TagD()), high = low;
-    for (size_t c = 0; c < columns; ++c) {
-      const VecF value = hn::LoadU(f, x + c * stride + row);
-      low = hn::MulAdd(LowerDouble(value), LowerDouble(value), low);
-      high = hn::MulAdd(UpperDouble(value), UpperDouble(value), high);
-    }
-    hn::StoreU(low, TagD(), squares + row);
-    hn::StoreU(high, TagD(), squares + row + kLanes / 2);
-  }
-}
-
-void LaneAxpy(const float *a, const float *x, float *y, size_t columns, size_t stride) {
-  const TagF f;
-  for (size_t c = 0; c < columns; ++c) {
-    for (size_t row = 0; row < stride; row += kLanes) {
-      const size_t at = c * stride + row;
-      const VecF sum = hn::MulAdd(hn::LoadU(f, a + row), hn::LoadU(f, x + at), hn::LoadU(f, y + at));
-      hn::StoreU(sum, f, y + at);
-    }
-  }
-}
-
-double SurvivorsFromLanes(
-    const float *targets, const float *differences, const uint8_t *kept, size_t rows,
-    size_t columns, size_t stride, float *values, uint8_t *bits) {
-  const TagF f;
-  const size_t bytes = (columns + 7) / 8;
-  const VecI steps = hn::Mul(hn::Iota(TagI(), 0), hn::Set(TagI(), kBlock));
-  double sum = 0;
-  // Squares of sixteen: columns as lanes come in, rows as lanes go out.
-  HWY_ALIGN float square[kBlock * kBlock];
-  for (size_t first = 0; first < rows; first += kBlock) {
-    const size_t inside = rows - first < kBlock ? rows - first : kBlock;
-    VecD squares[2 * kVectors];
-    for (VecD &part : squares) part = hn::Zero(TagD());
-    for (size_t c = 0; c < columns; c += kBlock) {
-      const size_t wide = columns - c < kBlock ? columns - c : kBlock;
-      uint32_t flags[kBlock] = {0};
-      for (size_t j = 0; j < wide; ++j) {
-        const size_t at = (columns - 1 - c - j) * stride + first;
-        for (size_t v = 0; v < kVectors; ++v) {
-          const VecF difference = hn::LoadU(f, differences + at + v * kLanes);
-          const VecF value = hn::Sub(hn::LoadU(f, targets + at + v * kLanes), difference);
-          hn::Store(
-              hn::IfThenElseZero(Kept(kept + at + v * kLanes), value), f,
-              square + j * kBlock + v * kLanes);
-          const VecD low = LowerDouble(difference), high = UpperDouble(difference);
-          squares[2 * v] = hn::MulAdd(low, low, squares[2 * v]);
-          squares[2 * v + 1] = hn::MulAdd(high, high, squares[2 * v + 1]);
-        }
-        for (size_t r = 0; r < kBlock; ++r) {
-          flags[r] |= static_cast<uint32_t>(kept[at + r] != 0) << j;
-        }
-      }
-      for (size_t r = 0; r < inside; ++r) {
-        float *target = values + (first + r) * columns + c;
-        if (wide == kBlock) {
-          for (size_t v = 0; v < kVectors; ++v) {
-            const float *from = square + v * kLanes * kBlock + r;
-            hn::StoreU(hn::GatherIndex(f, from, steps), f, target + v * kLanes);
-          }
-        } else {
-          for (size_t j = 0; j < wide; ++j) target[j] = square[j * kBlock + r];
-        }
-        uint8_t *line = bits + (first + r) * bytes + c / 8;
-        line[0] = static_cast<uint8_t>(flags[r]);
-        if (wide > 8) line[1] = static_cast<uint8_t>(flags[r] >> 8);
-      }
-    }
-    HWY_ALIGN double all[kBlock];
-    for (size_t v = 0; v < 2 * kVectors; ++v) {
-      hn::StoreU(squares[v], TagD(), all + v * kLanes / 2);
-    }
-    for (size_t r = 0; r < inside; ++r) sum += all[r];
-  }
-  return sum;
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace pith
 HWY_AFTER_NAMESPACE();
@@ -454,23 +341,6 @@ void pith_prune_look(const PithPruneRun *run, float *wanted, uint32_t *keys) {
 }
 void pith_drop_keys(const uint32_t *keys, size_t count, uint32_t threshold, uint8_t *kept) {
   PITH_DISPATCH(DropKeys)(keys, count, threshold, kept);
-}
-void pith_survivor_direction(
-    float *gradient, const uint8_t *kept, const float *inverse, size_t columns, size_t stride,
-    double *squares) {
-  PITH_DISPATCH(SurvivorDirection)(gradient, kept, inverse, columns, stride, squares);
-}
-void pith_lane_squares(const float *x, size_t columns, size_t stride, double *squares) {
-  PITH_DISPATCH(LaneSquares)(x, columns, stride, squares);
-}
-double pith_survivors_from_lanes(
-    const float *targets, const float *differences, const uint8_t *kept, size_t rows,
-    size_t columns, size_t stride, float *values, uint8_t *bits) {
-  return PITH_DISPATCH(SurvivorsFromLanes)(
-      targets, differences, kept, rows, columns, stride, values, bits);
-}
-void pith_lane_axpy(const float *a, const float *x, float *y, size_t columns, size_t stride) {
-  PITH_DISPATCH(LaneAxpy)(a, x, y, columns, stride);
 }
 }
 }  // namespace pith

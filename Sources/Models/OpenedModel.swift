@@ -79,6 +79,14 @@ public struct OpenedModel: Sendable {
     return result
   }
 
+  /// The same model with keys and values kept exactly; nil when it rounds none.
+  public var withExactKeyValues: OpenedModel? {
+    guard weights.keyValueScheme != nil || weights.keyValueScales != nil else { return nil }
+    var result = self
+    result.weights = ExactKeyValues(weights)
+    return result
+  }
+
   /// How the inputs of the blocks' linear layers are rounded: names of schemes and how many layers
   /// have them, the commonest first; empty when none are.
   public var activationCounts: [(scheme: String, layers: Int)] {

@@ -84,6 +84,9 @@ extension PipelineError: CustomStringConvertible {
     case .valuesDiffer(let tensor, let path):
       "tensor '\(tensor)' is stored as it is, and not as '\(path)' has it; validate against the "
         + "model that the artefact was made from"
+    case .keyValueCacheDiffers(let path, let recipe, let header):
+      "'\(path)': its recipe keeps keys and values as '\(recipe ?? "exact")', its header as "
+        + "'\(header ?? "exact")'; the artefact is damaged, compress again"
     case .tensorMissing(let tensor, let path):
       "'\(path)' has no tensor '\(tensor)', which the other holds; validate against the model that "
         + "the artefact was made from"

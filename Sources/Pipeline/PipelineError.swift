@@ -33,6 +33,7 @@ public enum PipelineError: Error, Sendable {
   case interrupted(folder: String)
   case shapeMismatch(tensor: String, artefact: [Int], model: [Int], path: String)
   case valuesDiffer(tensor: String, path: String)
+  case keyValueCacheDiffers(path: String, recipe: String?, header: String?)
   case tensorMissing(tensor: String, path: String)
   case tuning(reason: String)
 }

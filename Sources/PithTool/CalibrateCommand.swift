@@ -45,8 +45,7 @@ struct CalibrateCommand: ParsableCommand {
     @Option(name: [.short, .long], help: "The statistics file to write.")
     var output: String
 
-    @Flag(help: "Replace an existing output.")
-    var force = false
+    @OptionGroup var replacing: OutputOptions
 
     @Option(help: "JSONL: the field that holds the text.")
     var field = "text"
@@ -57,7 +56,7 @@ struct CalibrateCommand: ParsableCommand {
     @OptionGroup var options: RunOptions
 
     func run() throws {
-      try OutputCheck.mayWrite(output, force: force, inputs: [model, data].compactMap { $0 })
+      try replacing.check(output, inputs: [model, data].compactMap { $0 })
       let opened = try OpenedModel.open(model, mapped: options.memory == nil)
       let pool = WorkerPool(workers: options.workerCount)
       let printer = ProgressPrinter(quiet: options.json, showsTensors: false)
@@ -152,12 +151,11 @@ struct CalibrateCommand: ParsableCommand {
     @Option(name: [.short, .long], help: "The statistics file to write.")
     var output: String
 
-    @Flag(help: "Replace an existing output.")
-    var force = false
+    @OptionGroup var replacing: OutputOptions
 
     func run() throws {
       guard inputs.count > 1 else { throw UsageError("merging takes two files or more") }
-      try OutputCheck.mayWrite(output, force: force, inputs: inputs)
+      try replacing.check(output, inputs: inputs)
       var total = CalibrationStatistics()
       for input in inputs { try total.merge(StatisticsFile.read(input)) }
       try StatisticsFile.write(total, to: output)

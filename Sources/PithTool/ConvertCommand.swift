@@ -17,8 +17,7 @@ struct ConvertCommand: ParsableCommand {
   @Argument(help: "The checkpoint to write.")
   var output: String
 
-  @Flag(help: "Replace an existing output.")
-  var force = false
+  @OptionGroup var replacing: OutputOptions
 
   @Flag(help: "Go on without objects of the file that are no tensors.")
   var leaveOutOthers = false
@@ -29,7 +28,7 @@ struct ConvertCommand: ParsableCommand {
   func run() throws {
     let source = try CheckpointOpener.open(input)
     if !leaveOutOthers { try source.requireOnlyTensors() }
-    try OutputCheck.mayWrite(output, force: force, inputs: [input])
+    try replacing.check(output, inputs: [input])
     let printer = ProgressPrinter(quiet: false, showsTensors: false)
     let report = try CheckpointConversion.convert(
       source, toPath: output,

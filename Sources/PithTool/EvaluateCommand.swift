@@ -50,7 +50,7 @@ struct EvaluateCommand: ParsableCommand {
     guard saveReference != nil || (topK == nil && !force) else {
       throw UsageError("--top-k and --force need --save-reference")
     }
-    if task.template != nil {
+    if task.prompt.template != nil {
       guard reference == nil, saveReference == nil, windows.length == nil, windows.stride == nil
       else {
         throw UsageError(
@@ -113,10 +113,10 @@ struct EvaluateCommand: ParsableCommand {
   private func runTask() throws {
     let opened = try rounding.apply(to: .open(model, mapped: options.memory == nil))
     let pool = WorkerPool(workers: options.workerCount)
-    let tokenizer = try opened.tokenizer(override: windows.tokenizer)
+    let tokenizer = try opened.tokenizer(override: windows.text.tokenizer)
     let evaluation = try task.evaluation(
       data: data, sequences: windows.sequences, tokenizer: tokenizer,
-      beginning: windows.bos ? try windows.beginning(tokenizer) : nil, seed: windows.seed)
+      beginning: windows.text.bos ? try windows.beginning(tokenizer) : nil, seed: windows.seed)
     let loaded = try opened.load(memoryLimit: options.memory?.bytes, pool: pool)
     let meter = WindowMeter(quiet: options.json, total: evaluation.items.count)
     let result = try evaluation.run(loaded, progress: meter.report)

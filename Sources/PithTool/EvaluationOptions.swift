@@ -13,14 +13,7 @@ struct WindowOptions: ParsableArguments {
   @Option(help: "Tokens from one window's start to the next; less than --length overlaps.")
   var stride: Int?
 
-  @Flag(help: "Put the tokenizer's beginning token first.")
-  var bos = false
-
-  @Option(help: "A tokenizer.json in place of the model's own.")
-  var tokenizer: String?
-
-  @Option(help: "JSONL: the field that holds the text.")
-  var field = "text"
+  @OptionGroup var text: TextOptions
 
   @Option(help: "The seed of bootstrap and choices of examples.")
   var seed: UInt64 = 0
@@ -29,14 +22,14 @@ struct WindowOptions: ParsableArguments {
   func read(_ path: String, for model: OpenedModel) throws -> (EvaluationWindows, String?) {
     var used: Tokenizer?
     func load() throws -> Tokenizer {
-      let loaded = try used ?? model.tokenizer(override: tokenizer)
+      let loaded = try used ?? model.tokenizer(override: text.tokenizer)
       used = loaded
       return loaded
     }
     let data = try EvaluationData.read(
-      path, field: field, vocabularySize: model.description.vocabularySize, tokenizer: load)
+      path, field: text.field, vocabularySize: model.description.vocabularySize, tokenizer: load)
     let cut = try data.scoringWindows(
-      .init(length: length, sequences: sequences, stride: stride, withBeginning: bos),
+      .init(length: length, sequences: sequences, stride: stride, withBeginning: text.bos),
       for: model.description, beginning: { try beginning(load()) })
     return (cut, used?.path)
   }
@@ -76,14 +69,7 @@ struct RoundingOptions: ParsableArguments {
 
 /// How records become options to score.
 struct TaskOptions: ParsableArguments {
-  @Option(help: "Prompt and options, label 0 first: '{text} It was{ bad| good}'.")
-  var template: String?
-
-  @Option(help: "With --template: the field with the right option's number.")
-  var label = "label"
-
-  @Option(help: "With --template: cut the text to so many tokens.")
-  var maxTextTokens: Int?
+  @OptionGroup var prompt: PromptOptions
 
   @Option(help: "With --template: worked examples before every prompt.")
   var shots = 0
@@ -92,7 +78,7 @@ struct TaskOptions: ParsableArguments {
   var examples: String?
 
   func refuseWithoutTemplate() throws {
-    guard maxTextTokens == nil, shots == 0, examples == nil else {
+    guard prompt.maxTextTokens == nil, shots == 0, examples == nil else {
       throw UsageError("--max-text-tokens, --shots and --examples need --template")
     }
   }
@@ -106,9 +92,9 @@ struct TaskOptions: ParsableArguments {
     let records = try JSONLines.records(data)
     return try TaskEvaluation(
       records: sequences.map { Array(records.prefix($0)) } ?? records,
-      template: Template(template ?? ""), tokenizer: tokenizer,
+      template: Template(prompt.template ?? ""), tokenizer: tokenizer,
       settings: .init(
-        beginning: beginning, maximumTextTokens: maxTextTokens, labelField: label,
+        beginning: beginning, maximumTextTokens: prompt.maxTextTokens, labelField: prompt.label,
         shots: shots, seed: seed),
       examples: try examples.map { try JSONLines.records($0) } ?? [])
   }

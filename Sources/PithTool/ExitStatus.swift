@@ -77,7 +77,8 @@ enum ExitStatus: Int32 {
     case .interrupted: .stopped
     case .file, .notRunnable, .statisticsMissing,
       .statisticsWithoutGram, .damagedJournal,
-      .nonFinite, .stage, .editImpossible, .shapeMismatch, .valuesDiffer, .tensorMissing:
+      .nonFinite, .stage, .editImpossible, .shapeMismatch, .valuesDiffer, .tensorMissing,
+      .keyValueCacheDiffers:
       .badInput
     }
   }

@@ -50,17 +50,17 @@ struct ExportCommand: ParsableCommand {
   @Flag(help: "Only keras: compress the file's datasets.")
   var gzip = false
 
-  @Flag(help: "Replace an existing file.")
-  var force = false
+  @OptionGroup var writing: WritingOptions
 
-  @OptionGroup var options: RunOptions
+  @Flag(help: "Print the result as JSON on standard output.")
+  var json = false
 
   func run() throws {
     let file = try ArtefactFile(path: artefact)
-    try OutputCheck.mayWrite(output, force: force, inputs: [artefact])
+    try writing.check(output, inputs: [artefact])
     let exportOptions = ExportOptions(allowRequantize: allowRequantize, dtype: dtype?.dtype)
-    let printer = ProgressPrinter(quiet: options.json, showsTensors: false)
-    let pool = WorkerPool(workers: options.workerCount)
+    let printer = ProgressPrinter(quiet: json, showsTensors: false)
+    let pool = WorkerPool(workers: writing.workerCount)
     let report: @Sendable (Int, Int, String) -> Void = { done, total, name in
       printer.report(.progress(done: done, total: total, current: name))
     }
@@ -91,7 +91,7 @@ struct ExportCommand: ParsableCommand {
     }
     printer.finish()
     for warning in warnings { StandardError.write("warning: \(warning)") }
-    ExportSummary(output: output, weights: weights).print(asJSON: options.json)
+    ExportSummary(output: output, weights: weights).print(asJSON: json)
   }
 }
 

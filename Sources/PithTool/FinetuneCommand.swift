@@ -88,17 +88,13 @@ struct ReplayCommand: ParsableCommand {
   @Option(name: [.short, .long], help: "The file to write.")
   var output: String
 
-  @Flag(help: "Replace an existing output.")
-  var force = false
-
-  @Option(help: "Threads. Default: all cores.")
-  var workers: Int?
+  @OptionGroup var writing: WritingOptions
 
   func run() throws {
-    try OutputCheck.mayWrite(output, force: force, inputs: [base, log])
+    try writing.check(output, inputs: [base, log])
     let result = try TuningRun.replay(
       base: base, log: log, steps: steps, output: output,
-      workers: max(1, workers ?? RunOptions.defaultWorkers))
+      workers: writing.workerCount)
     print(
       "written: \(output), step \(result.step) of \(result.header.options.steps), "
         + "state \(result.hash.prefix(16))")

@@ -33,8 +33,7 @@ struct GenerateCommand: ParsableCommand {
 
   @OptionGroup var rounding: RoundingOptions
 
-  @Option(help: "Threads. Default: all cores.")
-  var workers: Int?
+  @OptionGroup var threads: WorkerOptions
 
   func validate() throws {
     guard tokens > 0 else { throw ValidationError("--tokens takes a number above 0.") }
@@ -51,7 +50,7 @@ struct GenerateCommand: ParsableCommand {
       }
       ids.insert(beginning, at: 0)
     }
-    let pool = WorkerPool(workers: max(1, workers ?? RunOptions.defaultWorkers))
+    let pool = WorkerPool(workers: threads.workerCount)
     let loaded = try opened.load(pool: pool)
     var decoder = StreamingDecoder(tokenizer)
     let clock = ContinuousClock()

@@ -17,7 +17,7 @@ struct InspectCommand: ParsableCommand {
   func run() throws {
     let source = try CheckpointOpener.open(path)
     let listing = try CheckpointListing(
-      source, statistics: statistics, pool: WorkerPool(workers: RunOptions.defaultWorkers))
+      source, statistics: statistics, pool: WorkerPool(workers: WorkerOptions.defaultWorkers))
     if json {
       print(listing.json.text(.pretty))
     } else {

@@ -119,15 +119,14 @@ struct MergeCommand: ParsableCommand {
     @Option(help: "The folder to write.")
     var output: String
 
-    @Flag(help: "Replace an existing output.")
-    var force = false
+    @OptionGroup var replacing: OutputOptions
 
     func run() throws {
       let (after, before) = (
         try PEFTAdapter(folder: trained, allowingResidual: true),
         try PEFTAdapter(folder: initial, allowingResidual: true)
       )
-      try OutputCheck.mayWrite(output, force: force, inputs: [trained, initial])
+      try replacing.check(output, inputs: [trained, initial])
       let plain = try AdapterRun.plain(trained: after, initial: before, path: trained)
       try FileManager.default.createDirectory(
         atPath: output, withIntermediateDirectories: true)

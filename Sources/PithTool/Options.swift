@@ -43,21 +43,6 @@ struct RecipeOptions: ParsableArguments {
   }
 }
 
-/// How a command that makes one file or folder of another writes it.
-struct WritingOptions: ParsableArguments {
-  @Flag(help: "Replace an existing output.")
-  var force = false
-
-  @Option(help: "Threads. Default: all cores.")
-  var workers: Int?
-
-  var workerCount: Int { max(1, workers ?? RunOptions.defaultWorkers) }
-
-  func check(_ output: String, inputs: [String]) throws {
-    try OutputCheck.mayWrite(output, force: force, inputs: inputs)
-  }
-}
-
 /// The model that a recipe is for.
 struct ModelOptions: ParsableArguments {
   @Option(help: "The model: a folder or a file.")
@@ -173,16 +158,9 @@ struct RunOptions: ParsableArguments {
   @Flag(help: "Print the result as JSON on standard output.")
   var json = false
 
-  func validate() throws {
-    if let workers, workers < 1 || workers > 1024 {
-      throw ValidationError("--workers takes a number from 1 to 1024.")
-    }
-  }
+  func validate() throws { try WorkerOptions.check(workers) }
 
-  var workerCount: Int { workers ?? Self.defaultWorkers }
-
-  /// One worker a core.
-  static var defaultWorkers: Int { ProcessInfo.processInfo.activeProcessorCount }
+  var workerCount: Int { workers ?? WorkerOptions.defaultWorkers }
 }
 
 extension RunOptions {

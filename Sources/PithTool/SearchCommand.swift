@@ -99,13 +99,12 @@ struct SearchCommand: ParsableCommand {
   @Option(name: [.short, .long], help: "The recipe to write.")
   var output: String
 
-  @Flag(help: "Replace an existing output.")
-  var force = false
+  @OptionGroup var replacing: OutputOptions
 
   @OptionGroup var options: RunOptions
 
   func run() throws {
-    try OutputCheck.mayWrite(output, force: force, inputs: [modelOptions.model])
+    try replacing.check(output, inputs: [modelOptions.model])
     let search = try searchOptions()
     let source = try modelOptions.open()
     let opened = try OpenedModel.open(modelOptions.model, mapped: options.memory == nil)

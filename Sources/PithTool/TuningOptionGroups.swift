@@ -29,11 +29,7 @@ struct TuningDataOptions: ParsableArguments {
   @Option(help: "The original model, whose distribution is learnt.")
   var teacher: String?
 
-  @Option(help: "Prompt and options, label 0 first: '{text} It was{ bad| good}'.")
-  var template: String?
-
-  @Option(help: "With --template: the field with the right option's number.")
-  var label = "label"
+  @OptionGroup var prompt: PromptOptions
 
   @Option(help: "With --template: the field with each record's own list of options.")
   var choices: String?
@@ -41,17 +37,7 @@ struct TuningDataOptions: ParsableArguments {
   @Option(help: "With answers: the field with the right answer, or a list of them.")
   var answer = "answer"
 
-  @Option(help: "With --template: cut the text to so many tokens.")
-  var maxTextTokens: Int?
-
-  @Flag(help: "Put the tokenizer's beginning token first.")
-  var bos = false
-
-  @Option(help: "JSONL without --template: the field that holds the text.")
-  var field = "text"
-
-  @Option(help: "A tokenizer.json in place of the model's own.")
-  var tokenizer: String?
+  @OptionGroup var text: TextOptions
 
   @Option(help: "Tokens of a window. Default: 64.")
   var length: Int?
@@ -73,14 +59,14 @@ struct TuningDataOptions: ParsableArguments {
       request.mixed.append(part)
     }
     request.teacher = teacher
-    request.template = template
-    request.labelField = label
+    request.template = prompt.template
+    request.labelField = prompt.label
     request.choicesField = choices
     request.answerField = answer
-    request.maximumTextTokens = maxTextTokens
-    request.withBeginning = bos
-    request.field = field
-    request.tokenizer = tokenizer
+    request.maximumTextTokens = prompt.maxTextTokens
+    request.withBeginning = text.bos
+    request.field = text.field
+    request.tokenizer = text.tokenizer
     request.length = length
     request.windows = windows
     request.records = records

@@ -37,8 +37,7 @@ struct ValidateCommand: ParsableCommand {
   @Flag(help: "Show every tensor.")
   var all = false
 
-  @Option(help: "Threads. Default: all cores.")
-  var workers: Int?
+  @OptionGroup var threads: WorkerOptions
 
   func run() throws {
     let bounds = try bounds.map { try ValidationBounds.load($0) }
@@ -48,7 +47,7 @@ struct ValidateCommand: ParsableCommand {
     let printer = ProgressPrinter(quiet: quiet, showsTensors: false)
     var record = try ArtefactComparison.run(
       file, against: source, toolVersion: toolVersion,
-      workers: max(1, workers ?? RunOptions.defaultWorkers),
+      workers: threads.workerCount,
       statistics: try statistics.map { try StatisticsFile.read($0) }, report: printer.report)
     printer.finish()
     if let data { record.modelFigures = try modelFigures(on: data, quiet: quiet) }
@@ -78,20 +77,27 @@ struct ValidateCommand: ParsableCommand {
     let compressed = try OpenedModel.open(artefact, mapped: true)
     let original = try OpenedModel.open(against, mapped: true)
     let (cut, _) = try windows.read(path, for: compressed)
-    let pool = WorkerPool(workers: max(1, workers ?? RunOptions.defaultWorkers))
+    let pool = WorkerPool(workers: threads.workerCount)
     let meter = WindowMeter(quiet: quiet, total: cut.windows.count)
+    // Where keys and values are rounded, what that costs is told by the same weights without.
+    let variants = [compressed] + [compressed.withExactKeyValues].compactMap { $0 }
     let scores = try WindowScoring.run(
-      [try compressed.load(memoryLimit: nil, pool: pool)],
+      try variants.map { try $0.load(memoryLimit: nil, pool: pool) },
       reference: try original.load(memoryLimit: nil, pool: pool), windows: cut.windows,
       memoryLimit: nil, progress: meter.report)
     meter.finish()
-    let divergence = Divergence(
-      scores[0], bootstrap: Bootstrap(windows: cut.windows.count, seed: windows.seed))
+    let divergences = scores.map {
+      Divergence($0, bootstrap: Bootstrap(windows: cut.windows.count, seed: windows.seed))
+    }
+    let divergence = divergences[0]
     return ModelFigures(
       data: path, perplexity: Perplexity(scores[0]).estimate.value,
       referencePerplexity: divergence.reference.estimate.value,
       perplexityRatio: divergence.perplexityRatio.value,
       perplexityRatioError: divergence.perplexityRatio.standardError,
-      divergence: divergence.mean.value, agreement: divergence.agreement.value)
+      divergence: divergence.mean.value, agreement: divergence.agreement.value,
+      withExactCache: divergences.dropFirst().first.map {
+        .init(perplexityRatio: $0.perplexityRatio.value, divergence: $0.mean.value)
+      })
   }
 }

@@ -13,8 +13,7 @@ struct VerifyCommand: ParsableCommand {
   @Argument(help: "The artefact.")
   var artefact: String
 
-  @Option(help: "Threads. Default: all cores.")
-  var workers: Int?
+  @OptionGroup var threads: WorkerOptions
 
   @Flag(help: "Also print a line for every pruned weight.")
   var sparsity = false
@@ -32,7 +31,7 @@ struct VerifyCommand: ParsableCommand {
   func run() throws {
     let file = try ArtefactFile(path: artefact)
     let result = try file.verify(
-      pool: WorkerPool(workers: max(1, workers ?? RunOptions.defaultWorkers)))
+      pool: WorkerPool(workers: threads.workerCount))
     print(
       "\(artefact): format \(ArtefactFormat.version), \(result.weights) compressed weights, "
         + "\(result.tensors) other tensors, \(result.datasets) datasets, "

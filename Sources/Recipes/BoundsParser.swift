@@ -42,6 +42,12 @@ extension ValidationBounds.Limits: DeclaredBlock {
       "perplexity_ratio", \.perplexityRatio, .number(0...1e9), "At most, with --data; total."),
     .optional("kl_mean", \.divergence, .number(0...1e9), "At most, with --data; total."),
     .optional("top1_agreement", \.agreement, .number(0...1), "At least, with --data; total."),
+    .optional(
+      "cache_bits", \.cacheBits, .number(0...64),
+      "At most, of a number in the cache of keys and values; exact ones have 16; total."),
+    .optional(
+      "cache_kl", \.cacheDivergence, .number(0...1e9),
+      "At most what rounding keys and values adds to kl_mean, with --data; total."),
     .optional("snr_db", \.signalToNoise, .number(-1e3...1e3), "At least this many dB."),
     .optional("max_absolute", \.maximumAbsolute, .number(0...1e30), "At most max |W − Ŵ|."),
     .optional("cosine", \.cosine, .number(-1...1), "At least this cosine."),

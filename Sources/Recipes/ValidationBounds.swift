@@ -21,6 +21,10 @@ public struct ValidationBounds: Sendable, Hashable {
     /// Of the whole model, with a text.
     public var perplexityRatio: Double?
     public var divergence: Double?
+    /// Of the cache of keys and values: bits of a number, and what its rounding adds to the
+    /// divergence, with a text.
+    public var cacheBits: Double?
+    public var cacheDivergence: Double?
     /// At least.
     public var signalToNoise: Double?
     public var cosine: Double?
@@ -32,6 +36,7 @@ public struct ValidationBounds: Sendable, Hashable {
     /// Whether a bound is on what the model says, which takes a text to measure.
     public var needsModelFigures: Bool {
       perplexityRatio != nil || divergence != nil || agreement != nil
+        || cacheDivergence != nil
     }
   }
 }

@@ -58,6 +58,10 @@ public enum HTMLReport {
       rows.append(("relative error, all", Format.significant(error.relativeFrobenius, 4)))
       rows.append(("signal to noise", Format.fixed(error.signalToNoise, 2) + " dB"))
     }
+    if let cache = record.keyValueCache {
+      let size = cache.size.map { "; \($0.sentence)" } ?? ""
+      rows.append(("keys and values", cache.scheme + size))
+    }
     if let seconds = record.seconds { rows.append(("time", Format.duration(seconds))) }
     if let peak = record.peakResidentBytes { rows.append(("peak memory", Format.bytes(peak))) }
     if let fingerprint = record.fingerprint { rows.append(("numeric path", fingerprint)) }

@@ -8,8 +8,7 @@ public enum ListingReport {
       "\(listing.path): \(listing.format), \(listing.tensors.count) tensors, "
       + "\(Format.bytes(bytes))\n"
     for (key, value) in listing.metadata.sorted(by: { $0.key < $1.key }) {
-      let line = value.split(separator: "\n").joined(separator: " ")
-      text += "  \(key) = \(TextTable.shortened(line, to: max(20, width - key.count - 5)))\n"
+      text += "  \(key) = \(oneLine(value, width: max(20, width - key.count - 5)))\n"
     }
     if !listing.companions.isEmpty {
       text += "  beside it: \(listing.companions.joined(separator: ", "))\n"
@@ -20,6 +19,27 @@ public enum ListingReport {
     }
     for item in listing.skipped { text += "passed over: '\(item.name)': \(item.reason)\n" }
     return text
+  }
+
+  /// A text on one line; one that does not fit is cut in its middle, its length behind it.
+  ///
+  /// Only what is shown is walked: a tokenizer in a file's metadata has megabytes.
+  private static func oneLine(_ text: String, width: Int) -> String {
+    func flat(_ scalars: some Sequence<Unicode.Scalar>) -> String {
+      var piece = String.UnicodeScalarView()
+      piece.append(contentsOf: scalars)
+      return String(piece).split(whereSeparator: \.isNewline).joined(separator: " ")
+    }
+    let scalars = text.unicodeScalars
+    if scalars.dropFirst(4 * width).isEmpty {
+      let whole = flat(scalars)
+      if whole.dropFirst(width).isEmpty { return whole }
+    }
+    let note = " (\(Format.bytes(text.utf8.count)))"
+    let room = max(2, width - note.count)
+    let head = flat(scalars.prefix(4 * width)).prefix((room - 1) / 2)
+    let tail = flat(scalars.suffix(4 * width)).suffix(room - 1 - (room - 1) / 2)
+    return head + "…" + tail + note
   }
 
   private static func table(_ listing: CheckpointListing) -> TextTable {

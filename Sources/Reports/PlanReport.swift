@@ -34,6 +34,10 @@ public enum PlanReport {
     text +=
       "size:    \(Format.bytes(totals.sourceBytes)) → \(Format.bytes(totals.storedBytes)), "
       + "\(Format.fixed(totals.ratio, 2)) times smaller\n"
+    if let cache = record.keyValueCache {
+      text += "cache:   \(cache.scheme)\n"
+      text += cache.size.map { "         \($0.sentence)\n" } ?? ""
+    }
     if let forecast = record.forecast {
       text += "memory:  at most \(Format.bytes(forecast.peakBytes))"
       text += record.memoryLimit.map { " (limit \(Format.bytes($0)))\n" } ?? "\n"

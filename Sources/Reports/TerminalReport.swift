@@ -106,6 +106,15 @@ public enum TerminalReport {
         + "\(Format.fixed(figures.perplexityRatioError, 4)),\n"
         + "       KL \(Format.fixed(figures.divergence, 5)) nats a token, top-1 agreement "
         + "\(Format.fixed(figures.agreement, 4))\n"
+      if let exact = figures.withExactCache {
+        text +=
+          "       with exact keys and values: ratio \(Format.fixed(exact.perplexityRatio, 4)), KL "
+          + "\(Format.fixed(exact.divergence, 5))\n"
+      }
+    }
+    if let cache = record.keyValueCache {
+      text += "cache: \(cache.scheme)\n"
+      text += cache.size.map { "       \($0.sentence)\n" } ?? ""
     }
     text +=
       "size:  \(Format.fixed(totals.compressedBitsPerWeight, 3)) bits per compressed weight, "

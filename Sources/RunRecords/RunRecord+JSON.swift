@@ -25,6 +25,7 @@ extension RunRecord {
       object["missed_bounds"] = .array(missedBounds.map { JSONValue($0) })
     }
     object["totals"] = totals.json
+    object["kv_cache"] = keyValueCache?.json
     object["model_figures"] = modelFigures?.json
     if let forecast {
       object["forecast"] = [

@@ -27,6 +27,8 @@ public struct RunRecord: Sendable, Hashable {
   public var totals: Totals
   /// What the compressed model still says, when a text was given.
   public var modelFigures: ModelFigures?
+  /// How keys and values are kept while the model runs; nil: exactly.
+  public var keyValueCache: KeyValueRecord?
   /// What a plan expects; nil for a run that took place.
   public var forecast: ForecastRecord?
 

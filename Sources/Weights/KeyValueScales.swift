@@ -48,7 +48,7 @@ public struct KeyValueScales: Sendable, Hashable {
   }
 
   /// What the scheme is, in a few words.
-  public var name: String { "\(format.rawValue), a stored scale a layer" }
+  public var name: String { format.schemeName }
 
   /// Rounds a layer's keys in place, `tokens × width`.
   public func roundKeys(

@@ -61,6 +61,58 @@ import Testing
     }
   }
 
+  /// Plans name the rounding of keys and values, validation measures it.
+  @Test func cachesArePlannedAndMeasured() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let plan = try Program.run([
+        "plan", CompressTests.recipe("kv4"), "--model", Self.model,
+      ])
+      #expect(
+        plan.output.contains(
+          """
+          cache:   4 bits, keys per channel, groups of 32, 32 exact
+                   128 tokens: 32.0 KiB as f16, 16.2 KiB rounded, 5.50 bits a number
+          """), "\(plan.output) \(plan.error)")
+      let stored = try Program.run([
+        "plan", CompressTests.recipe("kv8-static"), "--model", Self.model, "--json",
+      ])
+      let cache = try JSONParser.parse(stored.output)["kv_cache"]
+      #expect(cache?["scheme"]?.string == "fp8_e4m3, a stored scale a layer")
+      #expect(cache?["stored_bytes"]?.int == 128 * 128 + 2 * 8)
+
+      // Weights of 8 bits cost next to nothing, keys and values of 2 bits a lot.
+      let recipe = folder + "/kv2.yaml"
+      try """
+      version: 1
+      name: kv2
+      kv_cache: {bits: 2, group: 16, residual: 8}
+      stages:
+        - quantize: {method: rtn, bits: 8, group: 128}
+      """.write(toFile: recipe, atomically: true, encoding: .utf8)
+      let output = try Self.compressed(recipe, in: folder)
+      let bounds = folder + "/bounds.yaml"
+      func validate(_ limits: String) throws -> (status: Int32, figures: JSONValue, error: String) {
+        try "total: {\(limits)}\n".write(toFile: bounds, atomically: true, encoding: .utf8)
+        let run = try Program.run([
+          "validate", output, "--against", Self.model, "--data", Self.text, "--sequences", "8",
+          "--bounds", bounds, "--json", "-",
+        ])
+        return (run.status, try JSONParser.parse(run.output), run.error)
+      }
+      let good = try validate("cache_bits: 4, cache_kl: 0.01")
+      #expect(good.status == 0, "\(good.error)")
+      #expect(good.figures["kv_cache"]?["bits_per_number"]?.double == 4)
+      let figures = try #require(good.figures["model_figures"])
+      let (with, without) = (
+        figures["kl_mean"]?.double ?? .nan, figures["kl_mean_exact_cache"]?.double ?? .nan
+      )
+      #expect(without > 0 && with > 10 * without, "\(with) \(without)")
+      let missed = try validate("cache_bits: 3.9, cache_kl: \((with - without) / 2)")
+      #expect(missed.status == 1)
+      #expect(missed.error.contains("cache_bits is 4.0") && missed.error.contains("cache_kl is"))
+    }
+  }
+
   @Test func optionsStandInPlaceOfWhatTheModelSays() throws {
     let int8 = try Self.evaluate(Self.model, ["--activations", "int8"])
     #expect(int8["model"]?["activations"]?.string == "int8/token (14 of 14 linear layers)")

@@ -9,7 +9,6 @@ inputs that are rounded as Pith rounds them (docs/activations.md): equal where a
 close where it is found while running, since its integers have 127.5 steps to a side.
 Exit codes: 0 good, 1 a difference, 77 a Python module is missing.
 """
-import json
 import pathlib
 import sys
 import tempfile
@@ -17,8 +16,7 @@ import tempfile
 try:
     import numpy as np
     import torch
-    from compressed_tensors.compressors import BaseCompressor
-    from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
+    from compressed_tensors.quantization import QuantizationArgs
     from compressed_tensors.quantization.lifecycle.forward import fake_quantize
     from compressed_tensors.quantization.utils import compute_dynamic_scales_and_zp
     from safetensors.torch import load_file
@@ -29,18 +27,6 @@ except ImportError as error:
 
 import interop
 from interop import check
-
-
-def decoded(tensors, module, group):
-    """A module's weight by the library's decompressor."""
-    scheme = QuantizationScheme(**group)
-    state = {name[len(module) + 1:]: value for name, value in tensors.items()
-             if name.startswith(module + ".") and not name.endswith(".bias")}
-    # It works in the scales' type; here weights are f32.
-    if state["weight_scale"].dtype in (torch.float16, torch.bfloat16):
-        state["weight_scale"] = state["weight_scale"].float()
-    compressor = BaseCompressor.get_value_from_registry(group["format"])
-    return compressor.decompress(state, scheme)["weight"].float()
 
 
 def rounded(inputs, step):
@@ -132,14 +118,13 @@ def main(pith, model):
                 "--force")
             run("decompress", artefact, dense)
             run("export", artefact, "--format", "compressed-tensors", "--output", out)
-            expected, tensors = (load_file(f / "model.safetensors") for f in (dense, out))
-            config = json.loads((out / "config.json").read_text())["quantization_config"]
+            expected = load_file(dense / "model.safetensors")
+            tensors, config, modules = interop.quantized(out, load_file, ".weight_scale")
             group = config["config_groups"]["group_0"]
-            modules = [n[:-len(".weight_scale")] for n in tensors if n.endswith(".weight_scale")]
             worst = 0.0
             for module in modules:
                 wanted = expected[module + ".weight"]
-                found = decoded(tensors, module, group)
+                found = interop.decompressed(tensors, module, group)
                 worst = max(worst, ((found - wanted).abs() / wanted.abs().clamp(min=1e-9)).max())
             check(modules and worst <= loss,
                   f"{what}: {len(modules)} weights of {group['format']} by its own decompressor, "
@@ -177,7 +162,7 @@ def main(pith, model):
             if group["format"].startswith(("nvfp", "mxfp")):
                 options["quantization_config"] = CompressedTensorsConfig(dequantize=True)
             found, wanted = logits(out, ids, **options), logits(dense, ids, hooks)
-            error = np.abs(found - wanted).max() / np.abs(wanted).max()
+            error = interop.distance(found, wanted)
             check(error < bound, f"{what}: transformers' logits differ from those of the decoded "
                   f"weights by {error:.1e} of the largest")
     interop.finish()

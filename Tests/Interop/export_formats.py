@@ -6,7 +6,6 @@
 MODEL is a Llama folder. Weights are compared bit for bit with `pith decompress` where the format is
 exact; logits of transformers and llama.cpp to 1e-3 of their largest.
 """
-import json
 import pathlib
 import sys
 import tempfile
@@ -75,21 +74,8 @@ def logits_of(folder, ids):
     return interop.logits(interop.model(folder), ids)
 
 
-def compressed_by_library(tensors, module, config):
-    """A weight as compressed-tensors' own code decodes it."""
-    import torch
-    from compressed_tensors.compressors.pack_quantized.base import PackedQuantizationCompressor
-    from compressed_tensors.quantization import QuantizationArgs, QuantizationScheme
-    weights = config["config_groups"]["group_0"]["weights"]
-    scheme = QuantizationScheme(targets=["Linear"], weights=QuantizationArgs(**weights))
-    state = {n[len(module) + 1:]: torch.from_numpy(v) for n, v in tensors.items()
-             if n.startswith(module + ".")}
-    state["weight_scale"] = state["weight_scale"].float()
-    return PackedQuantizationCompressor.decompress(state, scheme)["weight"].numpy()
-
-
 def same_logits(found, expected, what):
-    error = np.abs(found - expected).max() / np.abs(expected).max()
+    error = interop.distance(found, expected)
     check(error < 1e-3, f"{what}: logits differ by {error:.1e} of the largest")
 
 
@@ -114,10 +100,8 @@ def main(pith, model):
             for form, decode in formats.items():
                 target = folder / f"{form}{bits}{symmetric}"
                 run("export", artefact, "--format", form, "--output", target)
-                tensors = load_file(target / "model.safetensors")
-                config = json.loads((target / "config.json").read_text())["quantization_config"]
                 marker = ".weight_packed" if form == "compressed-tensors" else ".qweight"
-                modules = [n[:-len(marker)] for n in tensors if n.endswith(marker)]
+                tensors, config, modules = interop.quantized(target, load_file, marker)
                 same = len(modules) > 0 and all(
                     np.array_equal(decode(tensors, m, config), expected[m + ".weight"])
                     for m in modules)
@@ -131,8 +115,9 @@ def main(pith, model):
                 if form == "compressed-tensors":
                     try:
                         same = all(np.array_equal(
-                            compressed_by_library(tensors, m, config), expected[m + ".weight"])
-                            for m in modules)
+                            interop.decompressed(
+                                tensors, m, config["config_groups"]["group_0"]).numpy(),
+                            expected[m + ".weight"]) for m in modules)
                         check(same, f"{what} → {form}: its own code decodes the same")
                         # compressed-tensors 0.20 prepares models for zero points that are not
                         # packed, and then finds the packed ones of the wrong size.
@@ -166,7 +151,7 @@ def main(pith, model):
                     found = np.array(llama.scores[:len(ids)])
                     wanted = logits_of(str(dense), ids)
                     # llama.cpp multiplies quantized weights with activations of 8 bits.
-                    error = np.abs(found - wanted).max() / np.abs(wanted).max()
+                    error = interop.distance(found, wanted)
                     check(error < 3e-2, f"{what} → gguf → llama.cpp: logits differ by {error:.1e} "
                           "of the largest (its activations have 8 bits)")
                     text = "The people of the town, 1234 of them, said:"

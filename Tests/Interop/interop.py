@@ -1,4 +1,5 @@
 """What the scripts of this folder share: telling what agrees, running pith, loading models."""
+import json
 import subprocess
 import sys
 
@@ -36,6 +37,33 @@ def logits(loaded, ids):
     import torch
     with torch.no_grad():
         return loaded(torch.tensor([ids])).logits[0].numpy()
+
+
+def distance(found, wanted):
+    """The largest difference, in parts of the largest value."""
+    return abs(found - wanted).max() / abs(wanted).max()
+
+
+def quantized(folder, load_file, marker):
+    """An exported folder's tensors, its quantization_config and its modules: the names before a
+    marker such as ".qweight"."""
+    tensors = load_file(folder / "model.safetensors")
+    config = json.loads((folder / "config.json").read_text())["quantization_config"]
+    return tensors, config, [n[:-len(marker)] for n in tensors if n.endswith(marker)]
+
+
+def decompressed(tensors, module, group):
+    """A module's weight in f32 by compressed-tensors' own decompressor of the group's format."""
+    import torch
+    from compressed_tensors.compressors import BaseCompressor
+    from compressed_tensors.quantization import QuantizationScheme
+    state = {name[len(module) + 1:]: torch.as_tensor(value) for name, value in tensors.items()
+             if name.startswith(module + ".") and not name.endswith(".bias")}
+    # It works in the scales' type; here weights are f32.
+    if state["weight_scale"].dtype in (torch.float16, torch.bfloat16):
+        state["weight_scale"] = state["weight_scale"].float()
+    compressor = BaseCompressor.get_value_from_registry(group["format"])
+    return compressor.decompress(state, QuantizationScheme(**group))["weight"].float()
 
 
 def losses(loaded, windows, cache=None):

@@ -1,11 +1,14 @@
+import Architectures
 import Artefacts
 import Checkpoints
 import Foundation
+import Models
 import Recipes
 import RunRecords
 import Tensors
 import TestSupport
 import Testing
+import Weights
 
 @testable import Pipeline
 
@@ -42,6 +45,79 @@ import Testing
       let name = String(missed.prefix { $0 != ":" })
       #expect(
         misses.first?.hasPrefix(block == "total" ? "total: \(name)" : "a.weight: \(name)") == true)
+    }
+  }
+
+  @Test func cachesHaveBounds() throws {
+    var record = record(good)
+    func missed(_ text: String) throws -> [String] {
+      try bounds("total: {\(text)}").missed(by: record)
+    }
+    // Exact keys and values: 16 bits, and nothing is added.
+    #expect(try missed("cache_bits: 16, cache_kl: 0").isEmpty)
+    #expect(
+      try missed("cache_bits: 8") == ["total: cache_bits is 16.0, the bound is at most 8.0"])
+    record.keyValueCache = KeyValueRecord(
+      scheme: "4 bits",
+      size: .init(tokens: 128, bitsPerNumber: 5, denseBytes: 1 << 15, storedBytes: 1 << 14))
+    record.modelFigures = ModelFigures(
+      data: "t", perplexity: 2, referencePerplexity: 2, perplexityRatio: 1,
+      perplexityRatioError: 0, divergence: 0.75, agreement: 1,
+      withExactCache: .init(perplexityRatio: 1, divergence: 0.5))
+    #expect(try missed("cache_bits: 5, cache_kl: 0.25").isEmpty)
+    #expect(try missed("cache_bits: 4.9, cache_kl: 0.24").count == 2)
+    #expect(try bounds("total: {cache_kl: 1}").total.needsModelFigures)
+    // A layout that is not known cannot be said to fit.
+    record.keyValueCache?.size = nil
+    #expect(try missed("cache_bits: 64").count == 1)
+  }
+
+  /// The plan names the rounding, with what a cache takes; the artefact is held against its recipe.
+  @Test func cachesArePlannedAndChecked() throws {
+    let nano = try CheckpointOpener.open(SharedFiles.fixture("nanollama/model.h5"))
+    let recipe = try Sample.recipe(Sample.w4, "kv_cache: {bits: 4}")
+    let plan = try Sample.plan(recipe, nano)
+    // 2 layers of 2 heads of 16 channels, keys and values: 128 numbers a token.
+    let size = KeyValueRecord.Size(
+      tokens: 128, bitsPerNumber: 5.5, denseBytes: 128 * 128 * 2,
+      storedBytes: 96 * 128 * 11 / 16 + 32 * 128 * 2)
+    let expected = KeyValueRecord(
+      scheme: "4 bits, keys per channel, groups of 32, 32 exact", size: size)
+    #expect(plan.keyValueCache == expected)
+    #expect(plan.record(toolVersion: "1").keyValueCache == expected)
+    #expect(try Sample.plan(try Sample.recipe(), nano).keyValueCache == nil)
+    // A model that is none: the scheme, and a warning.
+    var other = MemorySource()
+    try other.add("a.weight", [64, 64])
+    let unknown = try Sample.plan(recipe, other)
+    #expect(unknown.keyValueCache == KeyValueRecord(scheme: expected.scheme))
+    #expect(unknown.warnings.contains { $0.hasPrefix("keys and values are not rounded") })
+    try SharedFiles.withTemporaryFolder { folder in
+      try RunTests.run(plan, folder)
+      let file = try ArtefactFile(path: folder + "/out.h5")
+      func validate(_ file: ArtefactFile) throws -> RunRecord {
+        try ArtefactComparison.run(file, against: nano, toolVersion: "1", workers: 2)
+      }
+      #expect(try validate(file).keyValueCache == expected)
+      let model = try OpenedModel(nano).description
+      func check(_ change: (inout ArtefactHeader) -> Void) throws -> KeyValueRecord? {
+        var header = file.header
+        change(&header)
+        return try KeyValueRecord.stored(in: header, path: "x.h5") { model }?.record
+      }
+      #expect(try check { _ in } == expected)
+      // A run of an artefact that lost the attribute would keep exact keys and values.
+      let lost = Sample.message { _ = try check { $0.keyValueScheme = nil } }
+      #expect(lost.contains("as '\(expected.scheme)', its header as 'exact'"), "\(lost)")
+      #expect(throws: PipelineError.self) { try check { $0.keyValueScheme?.group = 64 } }
+      // Imported: no recipe of ours, scales of another model.
+      #expect(throws: ModelError.keyValueScalesDoNotFit(found: 1, blocks: 2)) {
+        try check {
+          $0.keyValueScheme = nil
+          $0.recipe = #"{"import":"x"}"#
+          $0.keyValueScales = KeyValueScales(format: .int8, layers: [.init(key: 1, value: 1)])
+        }
+      }
     }
   }
 

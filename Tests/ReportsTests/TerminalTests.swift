@@ -74,6 +74,37 @@ import Testing
     #expect(text.contains("8 of 9 tensors will be compressed, 4.125 bits per weight"))
   }
 
+  @Test func cachesOfKeysAndValuesHaveTheirLines() {
+    var record = SampleRecord.run()
+    record.forecast = ForecastRecord(peakBytes: 1 << 28, diskBytes: 1 << 24, seconds: 3)
+    #expect(!PlanReport.text(record).contains("cache:"))
+    #expect(!TerminalReport.validationSummary(record).contains("cache:"))
+    record.keyValueCache = KeyValueRecord(
+      scheme: "4-bit keys, 2-bit values, keys per channel, groups of 128, 1024 exact",
+      size: .init(tokens: 131_072, bitsPerNumber: 3.25, denseBytes: 1 << 34, storedBytes: 7 << 29))
+    record.modelFigures = ModelFigures(
+      data: "t", perplexity: 21, referencePerplexity: 20, perplexityRatio: 1.05,
+      perplexityRatioError: 0.001, divergence: 0.05, agreement: 0.9,
+      withExactCache: .init(perplexityRatio: 1.04, divergence: 0.041))
+    let sizes = "131072 tokens: 16.0 GiB as f16, 3.50 GiB rounded, 3.25 bits a number\n"
+    for text in [PlanReport.text(record), TerminalReport.validationSummary(record)] {
+      #expect(
+        text.contains(" 4-bit keys, 2-bit values, keys per channel, groups of 128, 1024 exact"))
+      #expect(text.contains(sizes))
+      for line in text.split(separator: "\n") { #expect(line.count <= 80, "\(line)") }
+    }
+    #expect(
+      TerminalReport.validationSummary(record).contains(
+        "with exact keys and values: ratio 1.0400, KL 0.04100\n"))
+    #expect(HTMLReport.page(record).contains("keys per channel, groups of 128, 1024 exact; 131072"))
+    #expect(record.json["kv_cache"]?["stored_bytes"]?.int == 7 << 29)
+    #expect(record.json["model_figures"]?["kl_mean_exact_cache"]?.double == 0.041)
+    // Where the model is not known the scheme stands alone.
+    record.keyValueCache?.size = nil
+    #expect(PlanReport.text(record).contains("1024 exact\nmemory:"))
+    #expect(record.json["kv_cache"]?["tokens"] == nil)
+  }
+
   @Test func listings() {
     var listing = CheckpointListing(
       path: "m.h5", format: "HDF5",
@@ -93,11 +124,34 @@ import Testing
     for line in text.split(separator: "\n") { #expect(line.count <= 80, "\(line)") }
     #expect(text.contains("scalar") && text.contains("= a") && text.contains("25.0%"))
     #expect(text.contains("passed over: 't': a text"))
+    #expect(text.contains("x…x") && text.contains("x (500 B)\n"))
     let json = listing.json
     #expect(json["tensor_count"]?.int == 2)
     #expect(json["tensors"]?[0]?["statistics"]?["zero_fraction"]?.double == 0.25)
     #expect(json["tensors"]?[1]?["shares_storage_with"]?.string == "a")
     listing.tensors = []
     #expect(ListingReport.text(listing).contains("0 tensors"))
+  }
+
+  /// Texts within a file may have megabytes: their ends are shown, and how long they are.
+  @Test func longMetadataIsCutWithItsLength() {
+    let tokenizer =
+      "{\n  \"first\": 1,\r\n" + String(repeating: "é\n", count: 3 << 20) + "\n\"last\"}"
+    let listing = CheckpointListing(
+      path: "m.h5", format: "HDF5", tensors: [],
+      metadata: [
+        "tokenizer.json": tokenizer, "short": "two\nlines",
+        "combined": "e" + String(repeating: "\u{301}", count: 1 << 20),
+      ], skipped: [], companions: [])
+    let text = ListingReport.text(listing)
+    let lines = text.split(separator: "\n")
+    for line in lines { #expect(line.count <= 80) }
+    #expect(text.utf8.count < 4000)
+    #expect(lines.contains("  short = two lines"))
+    let line = lines.first { $0.contains("tokenizer.json") } ?? ""
+    #expect(line.hasPrefix("  tokenizer.json = {   \"first\": 1, é é"))
+    #expect(line.contains("…") && line.hasSuffix("é é \"last\"} (9.00 MiB)"))
+    // JSON keeps all.
+    #expect(listing.json["metadata"]?["tokenizer.json"]?.string == tokenizer)
   }
 }

@@ -40,4 +40,20 @@ import Testing
     // 4 bits and 32 of scale and minimum for 32 numbers, keys and values alike.
     #expect(KeyValueScheme(keyBits: 4).bitsPerNumber(headDimension: 64) == 5)
   }
+
+  @Test func bytesOfACacheAreOlderCodesAndNewerExactNumbers() {
+    let scheme = KeyValueScheme(keyBits: 4, group: 32, residual: 32)
+    // 96 of 128 tokens are rounded, each of 128 numbers of 5 bits; the others are f16.
+    #expect(
+      scheme.storedBytes(tokens: 128, numbers: 128, headDimension: 64)
+        == 96 * 128 * 5 / 8 + 32 * 128 * 2)
+    // Nothing is rounded before there is a group behind the residual.
+    #expect(scheme.storedBytes(tokens: 63, numbers: 128, headDimension: 64) == 63 * 128 * 2)
+    // Values share a scale over the 16 channels of a head, keys over the 32 tokens of a group.
+    #expect(
+      scheme.storedBytes(tokens: 64, numbers: 8, headDimension: 16)
+        == 32 * (4 * 5 + 4 * 6) / 8 + 32 * 8 * 2)
+    #expect(
+      KeyValueScales.Format.int8.storedBytes(tokens: 10, numbers: 12, layers: 3) == 120 + 24)
+  }
 }

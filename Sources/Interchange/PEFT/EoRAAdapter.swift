@@ -1,5 +1,4 @@
 import Foundation
-import JSONText
 import Tensors
 
 /// Low-rank paths beside GPTQ weights, as GPTQModel loads an EoRA adapter (low-rank.md, §15.3).
@@ -23,26 +22,13 @@ public struct EoRAAdapter: Sendable {
       atPath: folder, withIntermediateDirectories: true)
     let rank = modules.map(\.rank).max() ?? 0
     let tensors = try modules.flatMap { module in
-      let name = PEFTAdapter.prefix + module.name.lowercased()
-      return [
-        (name + PEFTAdapter.suffixes.a, try Self.padded(a: module, rank: rank)),
-        (name + PEFTAdapter.suffixes.b, try Self.padded(b: module, rank: rank)),
-      ]
+      PEFTAdapter.tensors(
+        of: module.name.lowercased(), a: try Self.padded(a: module, rank: rank),
+        b: try Self.padded(b: module, rank: rank))
     }
-    try PEFTAdapter.write(
-      tensors, configuration: configuration(rank: rank, model: model), toFolder: folder)
-  }
-
-  private func configuration(rank: Int, model: String) -> JSONValue {
-    let leaves = Set(
-      modules.map { $0.name.split(separator: ".").last.map(String.init) ?? $0.name })
-    return [
-      "base_model_name_or_path": .string(model), "bias": "none", "fan_in_fan_out": false,
-      "inference_mode": true, "init_lora_weights": true, "lora_alpha": JSONValue(rank),
-      "lora_dropout": JSONValue(0.0), "peft_type": "LORA", "r": JSONValue(rank),
-      "target_modules": .array(leaves.sorted().map { .string($0) }), "task_type": "CAUSAL_LM",
-      "use_dora": false, "use_rslora": false,
-    ]
+    let configuration = PEFTAdapter.configuration(
+      rank: rank, base: model, fanInFanOut: false, targets: Set(modules.map(\.leaf)).sorted())
+    try PEFTAdapter.write(tensors, configuration: configuration, toFolder: folder)
   }
 
   /// A with rows of zeros below.

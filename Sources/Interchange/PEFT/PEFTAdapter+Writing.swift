@@ -15,13 +15,13 @@ extension PEFTAdapter {
   ///   in `target_modules` only where every layer of that name is meant.
   /// - Throws: `CheckpointError`.
   public func write(toFolder folder: String, layers: [String]) throws {
-    let tensors = modules.flatMap { module in
-      [
-        (Self.prefix + module.name + Self.suffixes.a, module.a),
-        (Self.prefix + module.name + Self.suffixes.b, module.b),
-      ]
-    }
+    let tensors = modules.flatMap { Self.tensors(of: $0.name, a: $0.a, b: $0.b) }
     try Self.write(tensors, configuration: configuration(layers: layers), toFolder: folder)
+  }
+
+  /// A module's factors under the names that readers look for.
+  static func tensors(of module: String, a: Tensor, b: Tensor) -> [(String, Tensor)] {
+    [(prefix + module + suffixes.a, a), (prefix + module + suffixes.b, b)]
   }
 
   /// Writes an adapter's two files into a folder that is there.
@@ -52,34 +52,38 @@ extension PEFTAdapter {
       if module.rank != rank { rankPattern[module.name] = JSONValue(module.rank) }
       alphaPattern[module.name] = Self.number(module.scale * Double(module.rank))
     }
+    return Self.configuration(
+      rank: rank, base: basePath, fanInFanOut: fanInFanOut, targets: targets(layers: layers),
+      adding: [
+        "alpha_pattern": .object(alphaPattern), "auto_mapping": .null, "modules_to_save": .null,
+        "rank_pattern": .object(rankPattern),
+      ])
+  }
+
+  /// What every adapter of ours says, keys in order.
+  ///
+  /// Alpha is the rank: what scale a module has besides stands in B or in `alpha_pattern`.
+  static func configuration(
+    rank: Int, base: String?, fanInFanOut: Bool, targets: [String],
+    adding others: [String: JSONValue] = [:]
+  ) -> JSONValue {
+    let common: [String: JSONValue] = [
+      "base_model_name_or_path": base.map { .string($0) } ?? .null, "bias": "none",
+      "fan_in_fan_out": JSONValue(fanInFanOut), "inference_mode": true, "init_lora_weights": true,
+      "lora_alpha": JSONValue(rank), "lora_dropout": JSONValue(0.0), "peft_type": "LORA",
+      "r": JSONValue(rank), "target_modules": .array(targets.map { .string($0) }),
+      "task_type": "CAUSAL_LM", "use_dora": false, "use_rslora": false,
+    ]
     var object = JSONObject()
-    object["alpha_pattern"] = .object(alphaPattern)
-    object["auto_mapping"] = .null
-    object["base_model_name_or_path"] = basePath.map { .string($0) } ?? .null
-    object["bias"] = "none"
-    object["fan_in_fan_out"] = JSONValue(fanInFanOut)
-    object["inference_mode"] = true
-    object["init_lora_weights"] = true
-    object["lora_alpha"] = JSONValue(rank)
-    object["lora_dropout"] = JSONValue(0.0)
-    object["modules_to_save"] = .null
-    object["peft_type"] = "LORA"
-    object["r"] = JSONValue(rank)
-    object["rank_pattern"] = .object(rankPattern)
-    object["target_modules"] = .array(targets(layers: layers).map { .string($0) })
-    object["task_type"] = "CAUSAL_LM"
-    object["use_dora"] = false
-    object["use_rslora"] = false
+    let all = common.merging(others) { $1 }
+    for (key, value) in all.sorted(by: { $0.key < $1.key }) { object[key] = value }
     return .object(object)
   }
 
   /// Leaves' names where they mean just these modules, whole names elsewhere.
   private func targets(layers: [String]) -> [String] {
-    func leaf(_ name: String) -> String {
-      name.split(separator: ".").last.map(String.init) ?? name
-    }
-    let all = Dictionary(grouping: layers, by: leaf).mapValues(\.count)
-    let ours = Dictionary(grouping: modules.map(\.name), by: leaf)
+    let all = Dictionary(grouping: layers, by: Self.leaf).mapValues(\.count)
+    let ours = Dictionary(grouping: modules.map(\.name), by: Self.leaf)
     return ours.flatMap { $0.value.count == all[$0.key] ? [$0.key] : $0.value }.sorted()
   }
 

@@ -16,6 +16,9 @@ public struct PEFTAdapter: Sendable {
 
     public var rank: Int { a.shape.dimensions[0] }
 
+    /// The name's last component, by which `target_modules` may call the layer.
+    var leaf: String { PEFTAdapter.leaf(of: name) }
+
     public init(name: String, a: Tensor, b: Tensor, scale: Double = 1) {
       self.name = name
       self.a = a
@@ -41,6 +44,11 @@ public struct PEFTAdapter: Sendable {
     self.modules = modules
     self.fanInFanOut = fanInFanOut
     self.basePath = basePath
+  }
+
+  /// A layer's name without what it stands in.
+  static func leaf(of name: String) -> String {
+    name.split(separator: ".").last.map(String.init) ?? name
   }
 
   static let prefix = "base_model.model."

@@ -24,7 +24,7 @@ public struct KeyValueCalibration: Sendable {
     options: PlanOptions
   ) throws {
     guard let stored = recipe.keyValueCache?.stored else { return nil }
-    format = stored == .int8 ? .int8 : .fp8E4M3
+    format = KeyValueScales.Format(stored)
     model = try OpenedModel(source, mapped: false)
     guard model.description.attention.causal else {
       throw ModelError.keyValueSchemeNotCausal(modelType: model.description.modelType)

@@ -1,6 +1,7 @@
 import Architectures
 import Artefacts
 import Checkpoints
+import Models
 import RunRecords
 import Tensors
 import Weights
@@ -10,7 +11,8 @@ public enum ArtefactComparison {
   /// Compares every tensor, in pieces of rows, and sums up.
   ///
   /// - Parameter statistics: of the layers' inputs; with them each weight gets its output error.
-  /// - Throws: `PipelineError.tensorMissing`, `.shapeMismatch`, or what reading throws.
+  /// - Throws: `PipelineError.tensorMissing`, `.shapeMismatch`, `ModelError` for a cache of keys and
+  ///   values that does not fit the model, or what reading throws.
   public static func run(
     _ artefact: ArtefactFile, against model: any TensorSource, toolVersion: String, workers: Int,
     statistics: CalibrationStatistics? = nil,
@@ -61,6 +63,13 @@ public enum ArtefactComparison {
       record.warnings.append(
         "\(edited.count) tensors were edited (scaled, rotated) before they were compressed and have "
           + "no error of their own; compare what the model says with --data")
+    }
+    let cache = try KeyValueRecord.stored(in: artefact.header, path: artefact.path) {
+      try ArtefactWeights(artefact).description
+    }
+    if let cache {
+      record.keyValueCache = cache.record
+      record.warnings += cache.warning.map { [$0] } ?? []
     }
     record.totals.fileBytes = try ReadOnlyFile(path: artefact.path).size
     record.peakResidentBytes = ProcessMemory.peakResidentBytes

@@ -15,6 +15,11 @@ extension ValidationBounds {
       subject: "total", error: totals.error, bits: totals.compressedBitsPerWeight,
       ratio: totals.ratio)
     result += total.missed(by: record.modelFigures)
+    // A cache without rounding holds f16 numbers; one of unknown layout has no figure, and misses.
+    let cacheBits = record.keyValueCache.map { $0.size?.bitsPerNumber ?? .nan } ?? 16
+    if let limit = total.cacheBits, !(cacheBits <= limit) {
+      result.append("total: cache_bits is \(cacheBits), the bound is at most \(limit)")
+    }
     for tensor in record.tensors where tensor.error != nil {
       result += tensors.missed(
         subject: tensor.name, error: tensor.error,
@@ -56,6 +61,9 @@ extension ValidationBounds.Limits {
     }
     if let limit = divergence, let found = figures?.divergence, !(found <= limit) {
       result.append("total: kl_mean is \(found), the bound is at most \(limit)")
+    }
+    if let limit = cacheDivergence, let found = figures?.cacheDivergence, !(found <= limit) {
+      result.append("total: cache_kl is \(found), the bound is at most \(limit)")
     }
     if let limit = agreement, let found = figures?.agreement, !(found >= limit) {
       result.append("total: top1_agreement is \(found), the bound is at least \(limit)")

@@ -189,7 +189,7 @@ public enum CompressionRun {
       sourceMetadata: plan.source.metadata.strings, sourceHashes: hashes,
       calibrationHash: plan.calibration?.hash ?? text?.hash,
       calibration: plan.calibration?.statistics.provenance ?? text?.provenance,
-      keyValueScheme: plan.recipe.keyValueCache.flatMap { KeyValueScheme($0) },
+      keyValueScheme: plan.recipe.keyValueCache.flatMap { $0.stored == nil ? .init($0) : nil },
       keyValueScales: keyValueScales,
       edits: plan.editSummary, seed: plan.recipe.seed,
       fingerprint: tool.fingerprint)

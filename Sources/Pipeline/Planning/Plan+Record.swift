@@ -11,6 +11,7 @@ extension Plan {
     record.memoryLimit = options.memoryLimit
     record.warnings = warnings
     record.edits = editNotes
+    record.keyValueCache = keyValueCache
     for planned in tensors {
       let tensor = TensorRecord(planned)
       record.tensors.append(tensor)

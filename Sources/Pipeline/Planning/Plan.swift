@@ -1,6 +1,7 @@
 import Architectures
 import Checkpoints
 import Recipes
+import RunRecords
 import Tensors
 
 /// Everything resolved: what happens to every tensor, what it will take, and nothing touched yet.
@@ -18,6 +19,8 @@ public struct Plan: Sendable {
   public var calibrationPlan: CalibrationPlan?
   /// How the run finds stored scales of keys and values; nil when the recipe has none.
   public var keyValueCalibration: KeyValueCalibration?
+  /// How a run of the artefact will keep keys and values; nil: exactly.
+  public internal(set) var keyValueCache: KeyValueRecord?
   /// What was done to the model around its weights so far, in order.
   public internal(set) var edits: [ModelEdit] = []
   /// The smoothing that the run begins with; nil when there is none, or it is done.

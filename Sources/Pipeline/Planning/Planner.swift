@@ -62,13 +62,16 @@ public enum Planner {
         calibrationPlan = try CalibrationPlan(recipe, for: source, planned, options: options)
       }
     }
+    let cache = try KeyValueRecord.planned(recipe, for: source)
     var plan = Plan(
       recipe: recipe, source: source, tensors: planned, forecast: Forecast(planned, options),
-      warnings: warnings(recipe, planned) + warnings(of: source) + edits.warnings,
+      warnings: warnings(recipe, planned) + warnings(of: source) + edits.warnings
+        + (cache?.warning.map { [$0] } ?? []),
       options: options, calibration: isCalibrated ? calibration : nil,
       calibrationPlan: calibrationPlan)
     plan.keyValueCalibration = try KeyValueCalibration(
       recipe, for: source, planned, options: options)
+    plan.keyValueCache = cache?.record
     plan.edits = edits.rotation.map { [$0] } ?? []
     plan.smoothing = edits.smoothing
     try plan.addMemory()

@@ -64,12 +64,21 @@ extension StageRunner {
 }
 
 extension KeyValueScheme {
-  /// The scheme that a recipe asks for; nil for stored scales, which are found at the end.
-  init?(_ options: KeyValueOptions) {
-    guard options.stored == nil else { return nil }
+  /// The scheme that a recipe asks for, where it asks for no stored scales.
+  init(_ options: KeyValueOptions) {
     self.init(
       keyBits: options.bits, valueBits: options.valueBits,
       keys: options.keys == .channel ? .channel : .token, group: options.group,
       residual: options.residual)
+  }
+}
+
+extension KeyValueScales.Format {
+  /// The format that a recipe asks for.
+  init(_ stored: KeyValueOptions.Stored) {
+    switch stored {
+    case .int8: self = .int8
+    case .fp8E4M3: self = .fp8E4M3
+    }
   }
 }
