@@ -10,10 +10,10 @@ enum AWQLayout {
     let groups = columns / (base.grid.groupLength ?? columns)
     return [
       ExportTensor(
-        module + ".qweight", .i32, [columns, rows / 8],
+        module + ".qweight", .i32, [columns, rows / 8], holding: base.codes.bytes.count,
         pouring: { try $0.append(awq: base.codes, rows: rows, columns: columns) }),
       ExportTensor(
-        module + ".qzeros", .i32, [groups, rows / 8],
+        module + ".qzeros", .i32, [groups, rows / 8], holding: 2 * rows * groups,
         pouring: { staging in
           if let zeros = base.zeros, base.grid.granularity != .tensor {
             return try staging.append(awq: zeros, rows: rows, columns: groups)
@@ -23,7 +23,7 @@ enum AWQLayout {
           try staging.append(Bytes([UInt32](repeating: word, count: groups * rows / 8)))
         }),
       ExportTensor(
-        module + ".scales", .f16, [groups, rows],
+        module + ".scales", .f16, [groups, rows], holding: 12 * rows * groups,
         pouring: { try $0.append(transposedScalesOf: base) }),
     ]
   }

@@ -8,21 +8,22 @@ enum ExactIntegers {
   case none(reason: String)
 
   /// - Parameter allowsRoundedInputs: whether the format can say how inputs are rounded.
+  /// - Throws: what reading the weight's file throws.
   static func of(
     _ weight: CompressedWeight, name: String, allowsRoundedInputs: Bool = false
-  ) -> ExactIntegers {
+  ) throws -> ExactIntegers {
     if let reason = extraPart(of: weight) { return .none(reason: reason) }
     if weight.site?.activations != nil, !allowsRoundedInputs {
       return .none(
         reason: "its inputs are rounded, and only compressed-tensors can say how")
     }
     if case .sparse(let sparse)? = weight.base {
-      return unpacked(sparse, weight)
+      return try unpacked(sparse, weight)
     }
     guard case .integer(let base)? = weight.base else {
       return .none(reason: "it holds no integer codes")
     }
-    if let mask = weight.mask, !isBakedIn(mask, base) {
+    if let mask = weight.mask, try !isBakedIn(mask, base) {
       return .none(reason: "its mask drops codes that are not zero")
     }
     return .integers(base)
@@ -40,28 +41,41 @@ enum ExactIntegers {
   }
 
   /// Survivors that were stored alone, among the codes of zeros again.
-  private static func unpacked(_ sparse: SparseBase, _ weight: CompressedWeight) -> ExactIntegers {
+  private static func unpacked(
+    _ sparse: SparseBase, _ weight: CompressedWeight
+  ) throws -> ExactIntegers {
     let whole = weight.unpacked()
-    guard case .integer(let base)? = whole.base, let mask = whole.mask, isBakedIn(mask, base) else {
+    guard case .integer(let base)? = whole.base, let mask = whole.mask,
+      try isBakedIn(mask, base)
+    else {
       return .none(reason: "it is sparse, and its dropped entries have no code of zero")
     }
     return .integers(base)
   }
 
   /// Whether every dropped entry decodes to zero anyway.
-  private static func isBakedIn(_ mask: Mask, _ base: IntegerBase) -> Bool {
+  ///
+  /// A few rows at a time, which are read: pages of a mapping would count against a cap.
+  private static func isBakedIn(_ mask: Mask, _ base: IntegerBase) throws -> Bool {
     let plain = CompressedWeight(
       view: WeightView(rows: base.rows, columns: base.columns), base: .integer(base))
     var masked = plain
     masked.mask = mask
-    let step = max(1, (1 << 20) / max(base.columns, 1))
-    for first in stride(from: 0, to: base.rows, by: step) {
-      let rows = first..<min(first + step, base.rows)
-      if plain.decodedBase(rows: rows).values != masked.decodedBase(rows: rows).values {
-        return false
+    let step = max(1, (1 << 18) / max(base.columns, 1))
+    let memory = RowMemory()
+    func values(_ weight: CompressedWeight, _ rows: Range<Int>) throws -> [Float] {
+      let count = rows.count * base.columns
+      return try Array(unsafeUninitializedCapacity: count) { target, initialized in
+        if let start = target.baseAddress {
+          try weight.decode(rows: rows, into: start, memory: memory)
+        }
+        initialized = count
       }
     }
-    return true
+    return try stride(from: 0, to: base.rows, by: step).allSatisfy { first in
+      let rows = first..<min(first + step, base.rows)
+      return try values(plain, rows) == values(masked, rows)
+    }
   }
 }
 
@@ -71,6 +85,11 @@ enum Requantization {
     var base: IntegerBase
     /// ‖new − old‖ / ‖old‖ over the weight's values.
     var relativeError: Double
+  }
+
+  /// What `round` takes at its peak: values, old and new, and codes.
+  static func workingBytes(of weight: CompressedWeight) -> Int {
+    weight.decodingBytes + 2 * weight.rows * weight.columns
   }
 
   static func round(

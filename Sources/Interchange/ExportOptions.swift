@@ -6,10 +6,15 @@ public struct ExportOptions: Sendable {
   public var allowRequantize: Bool
   /// The type of values that are stored plainly; nil keeps each tensor's own.
   public var dtype: DType?
+  /// The most bytes that the process may take; nil for no cap.
+  public var memoryLimit: Int?
 
-  public init(allowRequantize: Bool = false, dtype: DType? = nil) {
+  public init(
+    allowRequantize: Bool = false, dtype: DType? = nil, memoryLimit: Int? = nil
+  ) {
     self.allowRequantize = allowRequantize
     self.dtype = dtype
+    self.memoryLimit = memoryLimit
   }
 }
 

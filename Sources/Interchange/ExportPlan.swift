@@ -10,23 +10,39 @@ public struct ExportTensor: Sendable {
   public let shape: Shape
   /// Appends the bytes.
   let pour: @Sendable (StagingBuffer) throws -> Void
+  /// The memory that this takes at its peak, at most.
+  let workingBytes: Int
 
   /// A tensor whose bytes are made a piece at a time.
+  ///
+  /// - Parameter holding: what is held beside the buffer meanwhile, in bytes.
   init(
-    _ name: String, _ dtype: DType, _ shape: [Int],
+    _ name: String, _ dtype: DType, _ shape: [Int], holding: Int = 0,
     pouring pour: @escaping @Sendable (StagingBuffer) throws -> Void
   ) {
     self.name = name
     self.dtype = dtype
     self.shape = Shape(shape)
     self.pour = pour
+    workingBytes = StagingBuffer.workingBytes + holding
   }
 
-  /// A tensor whose bytes are made at once, or lie ready.
+  /// A tensor that lies ready, in a file or in memory.
+  init(_ name: String, _ dtype: DType, _ shape: [Int], of bytes: Bytes) {
+    self.init(name, dtype, shape, pouring: { try $0.append(bytes) })
+  }
+
+  /// A tensor whose bytes are made at once.
+  ///
+  /// - Parameter holding: what is held meanwhile; by default the bytes twice.
   init(
-    _ name: String, _ dtype: DType, _ shape: [Int], make: @escaping @Sendable () throws -> Bytes
+    _ name: String, _ dtype: DType, _ shape: [Int], holding: Int? = nil,
+    make: @escaping @Sendable () throws -> Bytes
   ) {
-    self.init(name, dtype, shape, pouring: { try $0.append(try make()) })
+    self.init(
+      name, dtype, shape,
+      holding: holding ?? 2 * Shape(shape).elementCount * dtype.bytes,
+      pouring: { try $0.append(try make()) })
   }
 
   /// All bytes, for files that take a tensor whole.
@@ -63,17 +79,23 @@ public struct ExportPlan: Sendable {
   public var warnings: [String] = []
   /// Low-rank paths that go beside the codes, in a folder of their own.
   public var adapter: EoRAAdapter?
+  /// Bytes of weights that were rounded again, which wait in memory.
+  var heldBytes = 0
+  /// The most bytes that the process may take; nil for no cap.
+  var memoryLimit: Int?
 
   /// Writes a Hugging Face folder: safetensors, sharded with an index when large.
   ///
   /// Each worker holds a piece of a tensor, or one tensor where a format turns it about.
   ///
-  /// - Throws: `CheckpointError` of the folder, and what making a tensor throws; nothing is left
-  ///   behind then.
+  /// - Throws: `InterchangeError.memoryTooSmall` before anything is written, `CheckpointError` of the
+  ///   folder, and what making a tensor throws; nothing is left behind then.
   public func writeFolder(
     _ path: String, maximumShardBytes: Int, pool: WorkerPool,
     report: @Sendable (_ done: Int, _ total: Int, _ name: String) -> Void = { _, _, _ in }
   ) throws {
+    let memory = try TransferMemory(
+      limit: memoryLimit, held: heldBytes, needs: tensors.map { ($0.name, $0.workingBytes) })
     var metadata = CheckpointMetadata()
     metadata.strings = files
     // The one string that readers of safetensors look for.
@@ -81,10 +103,10 @@ public struct ExportPlan: Sendable {
     let sink = try ModelFolderSink(
       path: path, tensors: tensors.map(\.description), metadata: metadata,
       maximumShardBytes: maximumShardBytes)
-    let buffers = StagingBuffers()
+    let buffers = StagingBuffers(memory)
     try pool.forEach(tensors.count) { index in
       let tensor = tensors[index]
-      try buffers.with { staging in
+      try buffers.with(tensor.workingBytes) { staging in
         try staging.collect(at: sink.position(of: tensor.name), tensor.pour) { bytes, offset in
           try sink.write(bytes, to: tensor.name, at: offset)
         }

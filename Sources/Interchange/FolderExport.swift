@@ -16,6 +16,7 @@ public enum FolderExport {
     pool: WorkerPool = .serial
   ) throws -> ExportPlan {
     var plan = ExportPlan()
+    plan.memoryLimit = options.memoryLimit
     var scheme = FolderScheme(format: format, path: artefact.path)
     let contents = try artefact.names.map { (name: $0, content: try artefact.content(of: $0)) }
     // What weights become is settled first: the configuration depends on all of them.
@@ -74,7 +75,7 @@ public enum FolderExport {
       return
     }
     if scheme.format == .compressedTensors {
-      switch CompressedTensors.choice(weight, name: name) {
+      switch try CompressedTensors.choice(weight, name: name) {
       case .form(let form, let base, let inputs, let order):
         plan.tensors += scheme.tensors(of: base, form, inputs: inputs, order: order, name: name)
         note(form.format.rawValue, nil)
@@ -94,11 +95,13 @@ public enum FolderExport {
     }
     let isGPTQ = scheme.format == .gptq || scheme.format == .gptqV2
     let ordered = isGPTQ ? InputOrder.of(codes) : nil
-    let exact = ordered.map { ExactIntegers.integers($0.base) } ?? .of(codes, name: name)
+    let exact = try ordered.map { ExactIntegers.integers($0.base) } ?? .of(codes, name: name)
     switch exact {
     case .none(let reason):
       try again(reason, "--format hf writes its dense values", nil)
     case .integers(let base):
+      // Survivors that were stored alone are unpacked for good.
+      plan.heldBytes += base.heldBytes
       if let problem = scheme.problem(with: base, name: name) {
         try again(problem.reason, problem.nearest, problem.scheme)
       } else {
@@ -120,8 +123,12 @@ public enum FolderExport {
         throw InterchangeError.notExact(
           tensor: name, format: scheme.format.title, reason: reason, nearest: nearest)
       }
+      _ = try TransferMemory(
+        limit: options.memoryLimit, held: plan.heldBytes,
+        needs: [(name, Requantization.workingBytes(of: weight))])
       let rounded = try Requantization.round(
         weight, to: wanted ?? scheme.defaultScheme(columns: weight.columns), pool: pool)
+      plan.heldBytes += rounded.base.heldBytes
       if let problem = scheme.problem(with: rounded.base, name: name) {
         throw InterchangeError.notExact(
           tensor: name, format: scheme.format.title, reason: problem.reason,
@@ -129,7 +136,7 @@ public enum FolderExport {
       }
       let plain = CompressedWeight(view: weight.view, base: .integer(rounded.base))
       if scheme.format == .compressedTensors,
-        case .form(let form, let base, _, _) = CompressedTensors.choice(plain, name: name)
+        case .form(let form, let base, _, _) = try CompressedTensors.choice(plain, name: name)
       {
         plan.tensors += scheme.tensors(of: base, form, inputs: nil, name: name)
         note(form.format.rawValue, rounded.relativeError)
@@ -208,7 +215,7 @@ public enum FolderExport {
   ) -> ExportTensor {
     let shape = content.sourceShape.dimensions
     guard let dtype = options.dtype, tensor.dtype.isFloatingPoint, dtype != tensor.dtype else {
-      return ExportTensor(name, tensor.dtype, shape) { tensor.bytes }
+      return ExportTensor(name, tensor.dtype, shape, of: tensor.bytes)
     }
     return ExportTensor(name, dtype, shape, pouring: { try $0.append(tensor, as: dtype) })
   }
@@ -219,7 +226,7 @@ public enum FolderExport {
   ) -> ExportTensor {
     let shape = weight.view.sourceShape.dimensions
     guard weight.decodesByRows, weight.view.layout == .outputsFirst else {
-      return ExportTensor(name, dtype, shape) {
+      return ExportTensor(name, dtype, shape, holding: weight.decodingBytes) {
         try PlainValues.bytes(weight.decodedInSourceLayout(), as: dtype)
       }
     }
@@ -243,6 +250,11 @@ public enum FolderExport {
     }
     return JSONValue.object(object).text(.pretty) + "\n"
   }
+}
+
+extension CompressedWeight {
+  /// What decoding all values at once takes: them twice, in another order too, and their parts.
+  var decodingBytes: Int { 16 * rows * columns }
 }
 
 /// Plain values in a floating-point type.

@@ -14,12 +14,16 @@ enum GPTQLayout {
     let group = base.grid.groupLength ?? columns
     let groups = columns / group
     let top = UInt8((1 << bits) - 1)
+    // Codes are read whole; in another order they are unpacked too.
+    let codes = base.codes.bytes.count + (order == nil ? 0 : 3 * rows * columns)
     return [
       ExportTensor(
         module + ".qweight", .i32, [PackedWords.count(codes: columns, bits: bits), rows],
+        holding: codes,
         pouring: { try $0.append(wordsFirst: order.map { base.restored($0) } ?? base) }),
       ExportTensor(
         module + ".qzeros", .i32, [groups, PackedWords.count(codes: rows, bits: bits)],
+        holding: 2 * rows * groups,
         pouring: { staging in
           let zeros = base.unpackedZeros()
           // A few groups at a time: a cache line holds a row's next ones.
@@ -41,7 +45,7 @@ enum GPTQLayout {
           }
         }),
       ExportTensor(
-        module + ".scales", .f16, [groups, rows],
+        module + ".scales", .f16, [groups, rows], holding: 12 * rows * groups,
         pouring: { try $0.append(transposedScalesOf: base) }),
       ExportTensor(module + ".g_idx", .i32, [columns]) {
         Bytes(order?.groups(length: group) ?? (0..<columns).map { Int32($0 / group) })

@@ -8,6 +8,8 @@ public enum InterchangeError: Error, Sendable, Hashable {
   case malformed(path: String, item: String, found: String, expected: String)
   /// A kind of file, quantization or option that is not read or written.
   case unsupported(path: String, what: String, advice: String)
+  /// A tensor takes more memory than was allowed, even alone.
+  case memoryTooSmall(tensor: String, needed: Int, limit: Int)
 }
 
 extension InterchangeError: CustomStringConvertible {
@@ -23,6 +25,9 @@ extension InterchangeError: CustomStringConvertible {
         + "by another version of its tool"
     case .unsupported(let path, let what, let advice):
       "\(path): \(what); \(advice)"
+    case .memoryTooSmall(let tensor, let needed, let limit):
+      "'\(tensor)' needs up to \(needed >> 20) MiB of memory, the program's own counted; the limit is "
+        + "\(limit >> 20) MiB; raise --memory"
     }
   }
 }

@@ -11,6 +11,7 @@ import Weights
 public struct KerasExport: Sendable {
   public let weights: [ExportedWeight]
   let tensors: [ExportTensor]
+  private let memoryLimit: Int?
 
   /// Lays out an export.
   ///
@@ -45,7 +46,9 @@ public struct KerasExport: Sendable {
         }
         let dtype = options.dtype ?? content.sourceType
         tensors.append(
-          ExportTensor(name, dtype, weight.view.sourceShape.dimensions) {
+          ExportTensor(
+            name, dtype, weight.view.sourceShape.dimensions, holding: weight.decodingBytes
+          ) {
             try PlainValues.bytes(weight.decodedInSourceLayout(), as: dtype)
           })
         weights.append(
@@ -56,6 +59,7 @@ public struct KerasExport: Sendable {
     }
     self.tensors = tensors
     self.weights = weights
+    memoryLimit = options.memoryLimit
   }
 
   /// Writes the file; each worker holds one tensor at a time.
@@ -65,29 +69,37 @@ public struct KerasExport: Sendable {
     to path: String, gzip: Bool = false, pool: WorkerPool,
     report: @Sendable (_ done: Int, _ total: Int, _ name: String) -> Void = { _, _, _ in }
   ) throws {
+    let memory = try TransferMemory(
+      limit: memoryLimit, needs: tensors.map { ($0.name, Self.workingBytes(of: $0)) })
     let layout = tensors.map { HDF5SinkTensor($0.description) }
     if gzip {
       let sink = try HDF5CompressedSink(path: path, tensors: layout)
-      try write(pool, report) { bytes, name throws(CheckpointError) in
+      try write(memory, pool, report) { bytes, name throws(CheckpointError) in
         try sink.write(bytes, to: name)
       }
       try sink.finish()
       return
     }
     let sink = try HDF5Sink(path: path, tensors: layout)
-    try write(pool, report) { bytes, name throws(CheckpointError) in
+    try write(memory, pool, report) { bytes, name throws(CheckpointError) in
       try sink.write(bytes, to: name, at: 0)
     }
     try sink.finish()
   }
 
+  /// A tensor goes into the file whole; compressed, once more.
+  private static func workingBytes(of tensor: ExportTensor) -> Int {
+    tensor.workingBytes + 2 * tensor.description.byteCount
+  }
+
   private func write(
-    _ pool: WorkerPool, _ report: @Sendable (_ done: Int, _ total: Int, _ name: String) -> Void,
+    _ memory: TransferMemory, _ pool: WorkerPool,
+    _ report: @Sendable (_ done: Int, _ total: Int, _ name: String) -> Void,
     _ put: @Sendable (UnsafeRawBufferPointer, String) throws(CheckpointError) -> Void
   ) throws {
-    let buffers = StagingBuffers()
+    let buffers = StagingBuffers(memory)
     try pool.forEach(tensors.count) { index in
-      try buffers.with { staging in
+      try buffers.with(Self.workingBytes(of: tensors[index])) { staging in
         try tensors[index].bytes(through: staging).withBuffer { buffer throws(CheckpointError) in
           try put(buffer, tensors[index].name)
         }
@@ -101,8 +113,10 @@ public struct KerasExport: Sendable {
   ) -> ExportTensor {
     let shape = content.sourceShape.dimensions
     guard let dtype = options.dtype, tensor.dtype.isFloatingPoint, dtype != tensor.dtype else {
-      return ExportTensor(name, tensor.dtype, shape) { tensor.bytes }
+      return ExportTensor(name, tensor.dtype, shape, of: tensor.bytes)
     }
-    return ExportTensor(name, dtype, shape) { try PlainValues.bytes(tensor.floats(), as: dtype) }
+    return ExportTensor(name, dtype, shape, holding: 12 * content.sourceShape.elementCount) {
+      try PlainValues.bytes(tensor.floats(), as: dtype)
+    }
   }
 }

@@ -74,7 +74,7 @@ struct KerasIntegers {
     _ name: String, _ base: IntegerBase, _ shape: [Int],
     pack: @escaping @Sendable ([Int8]) -> [Int8]
   ) -> ExportTensor {
-    ExportTensor(name, .i8, shape) {
+    ExportTensor(name, .i8, shape, holding: 6 * base.rows * base.columns) {
       let middle = 1 << (base.grid.bits - 1)
       let codes = base.unpacked().codes.map { Int8(truncatingIfNeeded: Int($0) - middle) }
       return Bytes(pack(transposed(codes, rows: base.rows, columns: base.columns)))

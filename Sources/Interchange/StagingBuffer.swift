@@ -11,6 +11,9 @@ final class StagingBuffer: @unchecked Sendable {
   /// What one call of `append` should ask for at most.
   static let piece = 128 << 10
 
+  /// What a buffer takes while tensors pass through it a piece at a time.
+  static let workingBytes = 2 << 20
+
   /// For what bytes are made of.
   let sources = RowMemory()
 
@@ -113,10 +116,18 @@ final class StagingBuffer: @unchecked Sendable {
 /// A staging buffer for every worker.
 final class StagingBuffers: Sendable {
   private let free = Mutex<[StagingBuffer]>([])
+  private let memory: TransferMemory
 
-  func with(_ body: (StagingBuffer) throws -> Void) throws {
-    let buffer = free.withLock { $0.popLast() } ?? StagingBuffer()
-    defer { free.withLock { $0.append(buffer) } }
-    try body(buffer)
+  init(_ memory: TransferMemory) { self.memory = memory }
+
+  /// Runs a body with a buffer of its own, when the memory that it takes is free.
+  func with(_ workingBytes: Int, _ body: (StagingBuffer) throws -> Void) throws {
+    try memory.with(workingBytes) {
+      let buffer = free.withLock { $0.popLast() } ?? StagingBuffer()
+      // A whole matrix that was turned about would be kept, and counted for no one.
+      let isKept = !memory.isCapped || workingBytes <= StagingBuffer.workingBytes
+      defer { if isKept { free.withLock { $0.append(buffer) } } }
+      try body(buffer)
+    }
   }
 }

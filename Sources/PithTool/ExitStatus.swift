@@ -35,7 +35,7 @@ enum ExitStatus: Int32 {
     switch error {
     case let error as PipelineError: pipelineStatus(of: error)
     case is RecipeErrors: .usage
-    case CheckpointError.diskFull: .outOfResource
+    case CheckpointError.diskFull, InterchangeError.memoryTooSmall: .outOfResource
     case is CheckpointError: .badInput
     case is ArtefactError, is WeightsError, is TensorsError, is LinearAlgebraError,
       is QuantizationError, is LowRankError, is InterchangeError:

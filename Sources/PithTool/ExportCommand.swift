@@ -52,13 +52,16 @@ struct ExportCommand: ParsableCommand {
 
   @OptionGroup var writing: WritingOptions
 
+  @OptionGroup var cap: MemoryOptions
+
   @Flag(help: "Print the result as JSON on standard output.")
   var json = false
 
   func run() throws {
     let file = try ArtefactFile(path: artefact)
     try writing.check(output, inputs: [artefact])
-    let exportOptions = ExportOptions(allowRequantize: allowRequantize, dtype: dtype?.dtype)
+    let exportOptions = ExportOptions(
+      allowRequantize: allowRequantize, dtype: dtype?.dtype, memoryLimit: cap.memory?.bytes)
     let printer = ProgressPrinter(quiet: json, showsTensors: false)
     let pool = WorkerPool(workers: writing.workerCount)
     let report: @Sendable (Int, Int, String) -> Void = { done, total, name in
@@ -74,7 +77,8 @@ struct ExportCommand: ParsableCommand {
         pool: pool, report: report)
       (weights, warnings) = (plan.weights, plan.warnings)
     case .peft:
-      let outcome = try PEFTExport.run(file, toFolder: output, report: report)
+      let outcome = try PEFTExport.run(
+        file, toFolder: output, memoryLimit: cap.memory?.bytes, report: report)
       printer.finish()
       for warning in outcome.warnings { StandardError.write("warning: \(warning)") }
       print("written: \(output), \(outcome.modules) modules and \(PEFTExport.baseFolder)/")

@@ -41,6 +41,7 @@ struct ExportSummary {
             "added_error": weight.addedError.map { JSONValue($0) } ?? .null,
           ]
         }),
+      "peak_resident_bytes": JSONValue(ProcessMemory.peakResidentBytes),
     ]
   }
 }

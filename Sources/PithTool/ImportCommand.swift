@@ -32,6 +32,8 @@ struct ImportCommand: ParsableCommand {
 
   @OptionGroup var writing: WritingOptions
 
+  @OptionGroup var cap: MemoryOptions
+
   func run() throws {
     if AdaptedModel.isAdapter(model) { return try runAdapter() }
     guard base == nil else {
@@ -47,7 +49,7 @@ struct ImportCommand: ParsableCommand {
     let printer = ProgressPrinter(quiet: false, showsTensors: false)
     let outcome = try ImportRun.run(
       source, output: output, identity: .current(version: toolVersion),
-      workers: writing.workerCount, report: printer.report)
+      workers: writing.workerCount, memoryLimit: cap.memory?.bytes, report: printer.report)
     printer.finish()
     for warning in source.warnings { StandardError.write("warning: \(warning)") }
     print(
@@ -68,7 +70,8 @@ struct ImportCommand: ParsableCommand {
       return try bringIn(try AdaptedModel(adapter, base: source))
     }
     let count = try AdapterRun.add(
-      adapter, to: ArtefactFile(path: path), output: output, workers: writing.workerCount)
+      adapter, to: ArtefactFile(path: path), output: output, workers: writing.workerCount,
+      memoryLimit: cap.memory?.bytes)
     print("written: \(output), \(count) modules of the adapter beside the weights of \(path)")
   }
 

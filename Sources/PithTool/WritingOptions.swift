@@ -31,6 +31,12 @@ struct WorkerOptions: ParsableArguments {
   }
 }
 
+/// How much memory a command that streams may take.
+struct MemoryOptions: ParsableArguments {
+  @Option(help: "The most memory that the run may take, such as 2GiB. Default: no cap.")
+  var memory: ByteCount?
+}
+
 /// How a command that makes one file or folder of another writes it.
 struct WritingOptions: ParsableArguments {
   @OptionGroup var replacing: OutputOptions

@@ -76,6 +76,9 @@ public final class Bytes: @unchecked Sendable {
     }
   }
 
+  /// Whether the bytes are those of a file, which can be read past the mapping.
+  public var isInFile: Bool { reader != nil }
+
   /// The number of bytes.
   public var count: Int { buffer.count }
 

@@ -10,7 +10,7 @@ enum CompressedTensors {
     case none(reason: String)
   }
 
-  static func choice(_ weight: CompressedWeight, name: String) -> Choice {
+  static func choice(_ weight: CompressedWeight, name: String) throws -> Choice {
     let inputs = weight.site?.activations
     if let inputs, let problem = CompressedTensorsInputs.problem(with: inputs) {
       return .none(reason: problem)
@@ -33,7 +33,7 @@ enum CompressedTensors {
           reach: reach(of: base), isOrdered: base.grid.groupLength != nil),
         .integer(base), inputs: nil, order: order)
     }
-    switch ExactIntegers.of(weight, name: name, allowsRoundedInputs: true) {
+    switch try ExactIntegers.of(weight, name: name, allowsRoundedInputs: true) {
     case .none(let reason): return .none(reason: reason)
     case .integers(let base):
       return .form(
@@ -108,7 +108,7 @@ enum CompressedTensors {
       ExportTensor(
         module + ".weight", .i8, [base.rows, base.columns],
         pouring: { try $0.append(centredCodesOf: base) }),
-      ExportTensor(module + ".weight_scale", base.grid.scaleType, shape) { base.scales.bytes },
+      ExportTensor(module + ".weight_scale", base.grid.scaleType, shape, of: base.scales.bytes),
     ]
     if base.zeros != nil {
       result.append(
@@ -127,17 +127,16 @@ enum CompressedTensors {
     let groups = base.scales.shape.elementCount / max(base.scales.shape.rows, 1)
     let scale = ExportTensor(
       module + ".weight_scale", base.grid.scaleFormat.dtype,
-      form.reach == .tensor ? [1] : [base.rows, groups]
-    ) { base.scales.bytes }
+      form.reach == .tensor ? [1] : [base.rows, groups], of: base.scales.bytes)
     if form.bits == 8 {
       return [
-        ExportTensor(module + ".weight", .f8e4m3, [base.rows, base.columns]) { base.codes.bytes },
+        ExportTensor(
+          module + ".weight", .f8e4m3, [base.rows, base.columns], of: base.codes.bytes),
         scale,
       ]
     }
     let packed = ExportTensor(
-      module + ".weight_packed", .u8, [base.rows, base.columns / 2]
-    ) { base.codes.bytes }
+      module + ".weight_packed", .u8, [base.rows, base.columns / 2], of: base.codes.bytes)
     guard form.format == .nvfp4 else { return [packed, scale] }
     return [
       packed, scale,

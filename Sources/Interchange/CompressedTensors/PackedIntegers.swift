@@ -14,13 +14,10 @@ enum PackedIntegers {
     let words = PackedWords.count(codes: columns, bits: bits)
     let groups = base.scales.shape.elementCount / max(base.scales.shape.rows, 1)
     var result = [
-      ExportTensor(module + ".weight_packed", .i32, [rows, words]) {
-        padded(order.map { base.restored($0) } ?? base, words: words)
-      },
+      packed(base, module, words: words, order: order),
       ExportTensor(
         module + ".weight_scale", base.grid.scaleType,
-        base.grid.granularity == .tensor ? [1] : [rows, groups]
-      ) { base.scales.bytes },
+        base.grid.granularity == .tensor ? [1] : [rows, groups], of: base.scales.bytes),
       ExportTensor(module + ".weight_shape", .i64, [2]) { Bytes([Int64(rows), Int64(columns)]) },
     ]
     if let order, let length = base.grid.groupLength {
@@ -44,6 +41,18 @@ enum PackedIntegers {
         })
     }
     return result
+  }
+
+  private static func packed(
+    _ base: IntegerBase, _ module: String, words: Int, order: InputOrder?
+  ) -> ExportTensor {
+    let (name, shape) = (module + ".weight_packed", [base.rows, words])
+    let ends = PackedCodes.bytes(count: base.columns, bits: base.grid.bits) == words * 4
+    if ends, order == nil { return ExportTensor(name, .i32, shape, of: base.codes.bytes) }
+    let holding = 12 * base.rows * words + (order == nil ? 0 : 3 * base.rows * base.columns)
+    return ExportTensor(name, .i32, shape, holding: holding) {
+      padded(order.map { base.restored($0) } ?? base, words: words)
+    }
   }
 
   /// Our rows end at a byte, theirs at a word.

@@ -12,11 +12,13 @@ public struct GGUFExport: Sendable {
   public let weights: [ExportedWeight]
   public let warnings: [String]
   private let makers: [GGUFExportBuilder.Maker]
+  private let memory: TransferMemory
 
   /// Lays out an export; nothing is written yet.
   ///
-  /// - Throws: `InterchangeError` for models that GGUF has no architecture for and for weights
-  ///   without an exact type, unless `options` allow to round them again.
+  /// - Throws: `InterchangeError` for models that GGUF has no architecture for, for weights
+  ///   without an exact type, unless `options` allow to round them again, and where a tensor takes
+  ///   more memory than they allow.
   public init(_ artefact: ArtefactFile, options: ExportOptions = ExportOptions()) throws {
     let path = artefact.path
     guard let configuration = artefact.header.configuration else {
@@ -63,6 +65,7 @@ public struct GGUFExport: Sendable {
     self.metadata = metadata
     tensors = builder.entries
     makers = builder.makers
+    memory = try builder.memory()
     weights = builder.weights
     warnings = builder.warnings
   }
@@ -73,11 +76,11 @@ public struct GGUFExport: Sendable {
     report: @Sendable (_ done: Int, _ total: Int, _ name: String) -> Void = { _, _, _ in }
   ) throws {
     let sink = try GGUFSink(path: path, metadata: metadata, tensors: tensors)
-    let buffers = StagingBuffers()
+    let buffers = StagingBuffers(memory)
     try pool.forEach(tensors.count) { index in
       let name = tensors[index].name
-      try buffers.with { staging in
-        try staging.collect(at: sink.position(of: name), makers[index]) { bytes, offset in
+      try buffers.with(makers[index].workingBytes) { staging in
+        try staging.collect(at: sink.position(of: name), makers[index].pour) { bytes, offset in
           try sink.write(bytes, to: name, at: offset)
         }
       }
@@ -89,8 +92,12 @@ public struct GGUFExport: Sendable {
 
 /// Gathers a GGUF file's tensors.
 struct GGUFExportBuilder {
-  /// Appends a tensor's bytes.
-  typealias Maker = @Sendable (StagingBuffer) throws -> Void
+  /// What makes a tensor's bytes.
+  struct Maker: Sendable {
+    let pour: @Sendable (StagingBuffer) throws -> Void
+    /// The memory that this takes at its peak, at most.
+    let workingBytes: Int
+  }
 
   let artefact: ArtefactFile
   let contents: [String: StoredTensor]
@@ -99,6 +106,18 @@ struct GGUFExportBuilder {
   var makers: [Maker] = []
   var weights: [ExportedWeight] = []
   var warnings: [String] = []
+  /// Bytes of weights that were rounded again, which wait in memory.
+  private var heldBytes = 0
+
+  init(artefact: ArtefactFile, contents: [String: StoredTensor], options: ExportOptions) {
+    (self.artefact, self.contents, self.options) = (artefact, contents, options)
+  }
+
+  func memory() throws(InterchangeError) -> TransferMemory {
+    try TransferMemory(
+      limit: options.memoryLimit, held: heldBytes,
+      needs: zip(entries, makers).map { ($0.name, $1.workingBytes) })
+  }
 
   mutating func add(_ place: GGUFArchitecture.Place) throws {
     let content = try contents[place.source] ?? artefact.content(of: place.source)
@@ -111,9 +130,9 @@ struct GGUFExportBuilder {
   }
 
   mutating func add(rotaryFactors: [Float]) {
-    entries.append(
-      GGUFSink.Entry(name: "rope_freqs.weight", shape: [rotaryFactors.count], type: .f32))
-    makers.append { try $0.append(Bytes(rotaryFactors)) }
+    add(name: "rope_freqs.weight", [rotaryFactors.count], .f32) {
+      try $0.append(Bytes(rotaryFactors))
+    }
   }
 
   /// A tensor that was stored plainly.
@@ -124,7 +143,7 @@ struct GGUFExportBuilder {
     let shape = content.sourceShape
     if shape.rank == 2, place.layout != .outputsFirst {
       let view = WeightView(sourceShape: shape, layout: place.layout)
-      add(place, [view.rows, view.columns], type) {
+      add(place, [view.rows, view.columns], type, holding: 16 * shape.elementCount) {
         try $0.append(
           PlainValues.bytes(view.matrix(from: tensor.floats()).values, as: type.dtype))
       }
@@ -144,8 +163,9 @@ struct GGUFExportBuilder {
       note(place, content, type.name, isExact: true)
       return
     }
-    switch ExactIntegers.of(weight, name: place.source) {
+    switch try ExactIntegers.of(weight, name: place.source) {
     case .integers(let base):
+      heldBytes += base.heldBytes
       switch GGUFBlocks.choice(for: base) {
       case .exact(let type):
         add(place, shape, type) {
@@ -176,7 +196,7 @@ struct GGUFExportBuilder {
     _ place: GGUFArchitecture.Place, _ weight: CompressedWeight, _ content: StoredTensor
   ) {
     let type = plainType(place, content.sourceType)
-    add(place, [weight.rows, weight.columns], type) {
+    add(place, [weight.rows, weight.columns], type, holding: weight.decodingBytes) {
       try $0.append(
         PlainValues.bytes(
           Self.reordered(weight.decoded().values, width: weight.columns, place.rowOrder),
@@ -200,10 +220,14 @@ struct GGUFExportBuilder {
     }
     let bits = nearest == .q8v0 ? 8 : nearest == .q5v1 ? 5 : 4
     // Symmetric: its blocks hold codes and scales as they are.
+    _ = try TransferMemory(
+      limit: options.memoryLimit, held: heldBytes,
+      needs: [(place.source, Requantization.workingBytes(of: weight))])
     let rounded = try Requantization.round(
       weight, to: IntegerScheme(bits: bits, granularity: .group(32), scaleType: .f16),
       pool: .serial)
     guard case .exact(let type) = GGUFBlocks.choice(for: rounded.base) else { return }
+    heldBytes += rounded.base.heldBytes
     add(place, [weight.rows, weight.columns], type) {
       try GGUFBlocks.append(rounded.base, as: type, order: place.rowOrder, to: $0)
     }
@@ -221,11 +245,18 @@ struct GGUFExportBuilder {
   }
 
   private mutating func add(
-    _ place: GGUFArchitecture.Place, _ shape: [Int], _ type: GGUFBlockType,
-    make: @escaping Maker
+    _ place: GGUFArchitecture.Place, _ shape: [Int], _ type: GGUFBlockType, holding: Int = 0,
+    pour: @escaping @Sendable (StagingBuffer) throws -> Void
   ) {
-    entries.append(GGUFSink.Entry(name: place.name, shape: shape, type: type))
-    makers.append(make)
+    add(name: place.name, shape, type, holding: holding, pour: pour)
+  }
+
+  private mutating func add(
+    name: String, _ shape: [Int], _ type: GGUFBlockType, holding: Int = 0,
+    pour: @escaping @Sendable (StagingBuffer) throws -> Void
+  ) {
+    entries.append(GGUFSink.Entry(name: name, shape: shape, type: type))
+    makers.append(Maker(pour: pour, workingBytes: StagingBuffer.workingBytes + holding))
   }
 
   /// Norms and biases are f32 there; other values keep their type, or take the one asked for.

@@ -22,6 +22,9 @@ public protocol ImportableModel: Sendable {
   /// - Throws: `InterchangeError.malformed`.
   func keyValueScales() throws -> KeyValueScales?
 
+  /// The memory that one of `names` takes at its peak, at most, until it is written.
+  func workingBytes(of name: String) -> Int
+
   /// One of `names`.
   ///
   /// - Throws: `InterchangeError.malformed` when a part is missing or has the wrong size.

@@ -34,6 +34,8 @@ public struct ImportedModel: ImportableModel {
   private let layers: Int?
   private let plain: [String: TensorDescription]
   private let byName: [String: TensorDescription]
+  /// What the parts of a module of a folder take.
+  private let partBytes: [String: Int]
 
   /// Opens a folder or a GGUF file and finds out how its weights are kept.
   ///
@@ -67,6 +69,7 @@ public struct ImportedModel: ImportableModel {
     names = file.tensors.map(\.name)
     plain = byName.filter { !file.holdsBlocks($0.value) }
     layout = .file(file)
+    partBytes = [:]
     (attention, keyValueFormat, layers) = ([], nil, nil)
   }
 
@@ -110,8 +113,10 @@ public struct ImportedModel: ImportableModel {
       })
     var seen = Set<String>()
     var attention = Set<String>()
+    var partBytes: [String: Int] = [:]
     for tensor in source.tensors {
       let (module, part) = Self.split(tensor.name)
+      partBytes[module, default: 0] += tensor.byteCount
       if CompressedTensorsKeyValues.parts.contains(part) {
         if part == "k_scale" || part == "v_scale" { attention.insert(module) }
         continue
@@ -128,6 +133,7 @@ public struct ImportedModel: ImportableModel {
     self.plain = plain
     self.source = source
     self.attention = attention
+    self.partBytes = partBytes
     if case .compressedTensors(let groups) = scheme.kind, let format = groups.keyValues {
       keyValueFormat = format
     } else {
@@ -147,6 +153,18 @@ public struct ImportedModel: ImportableModel {
   private static func split(_ name: String) -> (module: String, part: String) {
     guard let dot = name.lastIndex(of: ".") else { return (name, "") }
     return (String(name[..<dot]), String(name[name.index(after: dot)...]))
+  }
+
+  public func workingBytes(of name: String) -> Int {
+    if let tensor = plain[name] { return tensor.byteCount }
+    switch layout {
+    case .folder:
+      let module = String(name.dropLast(".weight".count))
+      // Codes of 2 bits, one a byte, beside the words that they came in and go out as.
+      return 8 * (partBytes[module] ?? 0)
+    // Blocks in another order of rows, and as parts: less than their values in f32.
+    case .file: return byName[name]?.byteCount ?? 0
+    }
   }
 
   /// One of `names`.

@@ -45,6 +45,8 @@ public struct AdaptedModel: ImportableModel {
       names: Set(names), tied: Set(source.tensors.compactMap(\.sharesStorageWith)), of: source.path)
   }
 
+  public func workingBytes(of name: String) -> Int { 2 * (byName[name]?.byteCount ?? 0) }
+
   public func content(of name: String) throws -> ImportedContent {
     guard let tensor = byName[name] else {
       throw InterchangeError.malformed(

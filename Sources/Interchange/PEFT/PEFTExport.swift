@@ -29,7 +29,7 @@ public enum PEFTExport {
   /// - Throws: `InterchangeError.modelNotPossible` where no weight has a path, or where kernels of
   ///   both orientations do; `CheckpointError`; `ArtefactError`.
   public static func run(
-    _ artefact: ArtefactFile, toFolder folder: String,
+    _ artefact: ArtefactFile, toFolder folder: String, memoryLimit: Int? = nil,
     report: (_ done: Int, _ total: Int, _ name: String) -> Void = { _, _, _ in }
   ) throws -> Report {
     var layout: [TensorDescription] = []
@@ -37,9 +37,12 @@ public enum PEFTExport {
     var adapted: Set<String> = []
     var orientations: Set<Bool> = []
     var warnings: [String] = []
+    // Factors wait for the adapter's file.
+    var (needs, held): ([(name: String, bytes: Int)], Int) = ([], 0)
     for name in artefact.names {
       let content = try artefact.content(of: name)
       if content.tiedTo != nil { continue }
+      needs.append((name, 16 * content.sourceShape.elementCount))
       var dtype = content.sourceType
       if case .weight(let weight) = content.kind {
         let isLinear = isLinearLayer(name, weight)
@@ -48,6 +51,7 @@ public enum PEFTExport {
           dtype = .f32
           if isLinear {
             adapted.insert(name)
+            held += 8 * weight.lowRank.map(\.rank).reduce(0, +) * (weight.rows + weight.columns)
             orientations.insert(weight.view.layout == .outputsLast)
           } else {
             warnings.append("'\(name)' is no linear layer: its path is merged into the base")
@@ -74,6 +78,7 @@ public enum PEFTExport {
         reason: "some kernels are stored in × out and others out × in, and one adapter has one "
           + "fan_in_fan_out")
     }
+    _ = try TransferMemory(limit: memoryLimit, held: held, needs: needs)
     try FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: true)
     let base = folder + "/" + baseFolder

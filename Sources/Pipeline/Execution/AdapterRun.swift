@@ -14,12 +14,17 @@ public enum AdapterRun {
   @discardableResult
   public static func add(
     _ adapter: PEFTAdapter, to artefact: ArtefactFile, output: String, workers: Int,
-    durable: Bool = true
+    memoryLimit: Int? = nil, durable: Bool = true
   ) throws -> Int {
     var tied: Set<String> = []
+    var needs: [(name: String, bytes: Int)] = []
     for name in artefact.names {
-      if let first = try artefact.content(of: name).tiedTo { tied.formUnion([name, first]) }
+      let content = try artefact.content(of: name)
+      if let first = content.tiedTo { tied.formUnion([name, first]) }
+      // One at a time: as it is read, and as its parts.
+      needs.append((name, 8 * content.sourceShape.elementCount))
     }
+    _ = try TransferMemory(limit: memoryLimit, needs: needs)
     try adapter.checkTargets(names: Set(artefact.names), tied: tied, of: artefact.path)
     let modules = Dictionary(adapter.modules.map { ($0.weightName, $0) }) { first, _ in first }
     try ArtefactRewrite.run(artefact, output: output, workers: workers, durable: durable) {

@@ -20,11 +20,16 @@ public enum ImportRun {
   /// Writes the artefact beside its target and renames it when it is complete; each worker holds
   /// one tensor at a time.
   ///
-  /// - Throws: `InterchangeError` for parts that are missing or misshaped, `PipelineError`.
+  /// - Parameter memoryLimit: the most bytes that the process may take; nil for no cap.
+  /// - Throws: `InterchangeError` for parts that are missing or misshaped and for a tensor that
+  ///   takes more memory than the limit, `PipelineError`.
   public static func run(
     _ model: any ImportableModel, output: String, identity tool: ToolIdentity, workers: Int,
+    memoryLimit: Int? = nil,
     durable: Bool = true, report: @escaping @Sendable (RunEvent) -> Void = { _ in }
   ) throws -> Outcome {
+    let memory = try TransferMemory(
+      limit: memoryLimit, needs: model.names.map { ($0, model.workingBytes(of: $0)) })
     let folder = WorkFolder(output: output)
     guard !folder.exists else { throw PipelineError.unfinishedRun(folder: folder.path) }
     try folder.create()
@@ -34,7 +39,9 @@ public enum ImportRun {
     let entries = try pool.map(model.names.count) { index in
       let name = model.names[index]
       let part = try PartFile(path: folder.partPath(index: index))
-      let entry = try entry(name, model, part)
+      let entry = try memory.with(model.workingBytes(of: name)) {
+        try Self.entry(name, model, part)
+      }
       done.withLock {
         $0 += 1
         report(.progress(done: $0, total: model.names.count, current: name))

@@ -4,14 +4,17 @@ import Foundation
 ///
 /// A job asks for its peak before it starts and waits until that fits beside the others: with a
 /// small cap jobs run one after another, with the same result.
-final class MemoryLedger: @unchecked Sendable {
+public final class MemoryLedger: @unchecked Sendable {
   private let condition = NSCondition()
   private var free: Int
 
-  init(limit: Int) { free = limit }
+  /// - Parameter limit: the bytes that jobs may take together.
+  public init(limit: Int) { free = limit }
 
-  /// Runs a body that needs this many bytes; waits until they are free.
-  func withReservation<Result>(_ bytes: Int, _ body: () throws -> Result) rethrows -> Result {
+  /// Runs a body that needs this many bytes; waits until they are free, for ever where they are more
+  /// than the limit.
+  public func withReservation<Result>(_ bytes: Int, _ body: () throws -> Result) rethrows -> Result
+  {
     condition.lock()
     while free < bytes { condition.wait() }
     free -= bytes
