@@ -43,7 +43,7 @@ extension ZerothOrderError: CustomStringConvertible {
     case .neverFinite(let steps):
       "the loss was not finite in \(steps) steps in a row; take a smaller --epsilon or "
         + "--learning-rate"
-    case .logFile(let path, let reason): "cannot write '\(path)': \(reason)"
+    case .logFile(let path, let reason): "the log '\(path)' cannot be used: \(reason)"
     case .interrupted(let path, let step):
       "stopped after step \(step); the same command with --resume goes on from '\(path)'"
     case .replayDiffers(let path, let found, let expected):
