@@ -7,7 +7,7 @@ import Weights
 /// takes, and waits until that is free beside the others: with a small cap they are made one after
 /// the other, to the same bytes.
 public struct TransferMemory: Sendable {
-  static let baseBytes = 48 << 20
+  static let baseBytes = 64 << 20
 
   /// Whether memory that was used once is given back rather than kept for the next tensor.
   let isCapped: Bool
@@ -28,7 +28,7 @@ public struct TransferMemory: Sendable {
       throw .memoryTooSmall(tensor: largest.name, needed: fixed + largest.bytes, limit: limit)
     }
     isCapped = limit != nil
-    ledger = MemoryLedger(limit: limit.map { max($0 - fixed, 0) } ?? .max)
+    ledger = MemoryLedger(limit: limit.map { max($0 - fixed, 0) } ?? .max, isCap: isCapped)
   }
 
   /// Runs what makes a tensor, when its bytes are free.

@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 
 /// Counts the large buffers of running jobs against the cap that the user declared.
 ///
@@ -8,8 +9,15 @@ public final class MemoryLedger: @unchecked Sendable {
   private let condition = NSCondition()
   private var free: Int
 
-  /// - Parameter limit: the bytes that jobs may take together.
-  public init(limit: Int) { free = limit }
+  /// - Parameters:
+  ///   - limit: the bytes that jobs may take together.
+  ///   - isCap: whether the user gave it, so that what a job frees must leave the process.
+  public init(limit: Int, isCap: Bool) {
+    free = limit
+    // glibc keeps freed blocks of up to 32 MiB in a heap of every thread, and the next job, on another
+    // one, takes new memory beside them.
+    if isCap { pith_return_freed_memory() }
+  }
 
   /// Runs a body that needs this many bytes; waits until they are free, for ever where they are more
   /// than the limit.

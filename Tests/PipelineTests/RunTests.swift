@@ -285,7 +285,7 @@ import Weights
   }
 
   @Test func reservationsNeverExceedTheLedger() {
-    let ledger = MemoryLedger(limit: 100)
+    let ledger = MemoryLedger(limit: 100, isCap: false)
     let state = Mutex((now: 0, most: 0))
     WorkerPool(workers: 4).forEach(40) { index in
       let bytes = [60, 50, 30, 100][index % 4]

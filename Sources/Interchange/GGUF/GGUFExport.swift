@@ -106,11 +106,13 @@ struct GGUFExportBuilder {
   var makers: [Maker] = []
   var weights: [ExportedWeight] = []
   var warnings: [String] = []
-  /// Bytes of weights that were rounded again, which wait in memory.
-  private var heldBytes = 0
+  /// What waits in memory: the header, and weights that were rounded again, in bytes.
+  private var heldBytes: Int
 
   init(artefact: ArtefactFile, contents: [String: StoredTensor], options: ExportOptions) {
     (self.artefact, self.contents, self.options) = (artefact, contents, options)
+    // A tokenizer is taken apart, and its tokens are put into the header.
+    heldBytes = 8 * artefact.header.companions.values.reduce(0) { $0 + $1.utf8.count }
   }
 
   func memory() throws(InterchangeError) -> TransferMemory {

@@ -33,7 +33,7 @@ final class JobExecutor: Sendable {
     self.finished = Mutex(
       Dictionary(finished.map { ($0.record.index, $0) }) { _, last in last })
     pool = WorkerPool(workers: plan.options.workers)
-    ledger = MemoryLedger(limit: plan.jobMemory)
+    ledger = MemoryLedger(limit: plan.jobMemory, isCap: plan.options.memoryLimit != nil)
     events = OrderedEvents(plan, report: report)
   }
 
