@@ -123,7 +123,7 @@ public enum FolderExport {
         throw InterchangeError.notExact(
           tensor: name, format: scheme.format.title, reason: reason, nearest: nearest)
       }
-      _ = try TransferMemory(
+      try TransferMemory.check(
         limit: options.memoryLimit, held: plan.heldBytes,
         needs: [(name, Requantization.workingBytes(of: weight))])
       let rounded = try Requantization.round(

@@ -21,14 +21,23 @@ public struct TransferMemory: Sendable {
   public init(
     limit: Int?, held: Int = 0, needs: [(name: String, bytes: Int)]
   ) throws(InterchangeError) {
-    let fixed = Self.baseBytes + held
-    if let limit, let largest = needs.max(by: { $0.bytes < $1.bytes }),
-      fixed + largest.bytes > limit
-    {
-      throw .memoryTooSmall(tensor: largest.name, needed: fixed + largest.bytes, limit: limit)
-    }
+    try Self.check(limit: limit, held: held, needs: needs)
     isCapped = limit != nil
-    ledger = MemoryLedger(limit: limit.map { max($0 - fixed, 0) } ?? .max, isCap: isCapped)
+    ledger = MemoryLedger(
+      limit: limit.map { $0 - Self.baseBytes - held } ?? .max, isCap: isCapped)
+  }
+
+  /// Makes sure that tensors fit one at a time.
+  ///
+  /// - Throws: `InterchangeError.memoryTooSmall` where one does not.
+  public static func check(
+    limit: Int?, held: Int = 0, needs: [(name: String, bytes: Int)]
+  ) throws(InterchangeError) {
+    guard let limit, let largest = needs.max(by: { $0.bytes < $1.bytes }) else { return }
+    let needed = baseBytes + held + largest.bytes
+    guard needed <= limit else {
+      throw .memoryTooSmall(tensor: largest.name, needed: needed, limit: limit)
+    }
   }
 
   /// Runs what makes a tensor, when its bytes are free.

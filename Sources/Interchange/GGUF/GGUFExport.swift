@@ -222,7 +222,7 @@ struct GGUFExportBuilder {
     }
     let bits = nearest == .q8v0 ? 8 : nearest == .q5v1 ? 5 : 4
     // Symmetric: its blocks hold codes and scales as they are.
-    _ = try TransferMemory(
+    try TransferMemory.check(
       limit: options.memoryLimit, held: heldBytes,
       needs: [(place.source, Requantization.workingBytes(of: weight))])
     let rounded = try Requantization.round(

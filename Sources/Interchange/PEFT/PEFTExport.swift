@@ -78,7 +78,7 @@ public enum PEFTExport {
         reason: "some kernels are stored in × out and others out × in, and one adapter has one "
           + "fan_in_fan_out")
     }
-    _ = try TransferMemory(limit: memoryLimit, held: held, needs: needs)
+    try TransferMemory.check(limit: memoryLimit, held: held, needs: needs)
     try FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: true)
     let base = folder + "/" + baseFolder

@@ -24,7 +24,7 @@ public enum AdapterRun {
       // One at a time: as it is read, and as its parts.
       needs.append((name, 8 * content.sourceShape.elementCount))
     }
-    _ = try TransferMemory(limit: memoryLimit, needs: needs)
+    try TransferMemory.check(limit: memoryLimit, needs: needs)
     try adapter.checkTargets(names: Set(artefact.names), tied: tied, of: artefact.path)
     let modules = Dictionary(adapter.modules.map { ($0.weightName, $0) }) { first, _ in first }
     try ArtefactRewrite.run(artefact, output: output, workers: workers, durable: durable) {
