@@ -108,7 +108,7 @@ HWY_INLINE void Accumulate(
 template <class Grid>
 HWY_INLINE PithSweepSums SweepRun(
     const PithColumns &columns, const float *factor, const float *sums, float *differences,
-    float *lane_loss) {
+    float *residuals, float *lane_loss) {
   const TagF f;
   const size_t count = columns.count;
   const size_t stride = columns.stride;
@@ -146,7 +146,9 @@ HWY_INLINE PithSweepSums SweepRun(
         grid.StoreCode(steps, codes + v * kLanes);
         hn::Store(difference, f, lines + i * kChunk + v * kLanes);
         hn::StoreU(difference, f, differences + i * stride + at);
-        loss.AddSquare(v, hn::Mul(hn::Sub(wanted, value), hn::Set(f, pivot)));
+        const VecF residual = hn::Mul(hn::Sub(wanted, value), hn::Set(f, pivot));
+        if (residuals != nullptr) hn::StoreU(residual, f, residuals + i * stride + at);
+        loss.AddSquare(v, residual);
         squares.AddSquare(v, difference);
       }
     }
@@ -235,8 +237,8 @@ HWY_INLINE uint64_t DescendRun(
 
 PithSweepSums SweepInteger(
     const PithColumns *columns, const float *factor, const float *sums, float *differences,
-    float *lane_loss) {
-  return SweepRun<IntegerLanes>(*columns, factor, sums, differences, lane_loss);
+    float *residuals, float *lane_loss) {
+  return SweepRun<IntegerLanes>(*columns, factor, sums, differences, residuals, lane_loss);
 }
 
 uint64_t DescendInteger(
@@ -251,12 +253,43 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace pith {
+namespace {
+
+typedef uint8_t Line __attribute__((vector_size(16)));
+
+/// The first or the last halves of two lines, byte by byte in turn.
+Line Zipped(Line a, Line b, bool last) {
+  return last ? __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30,
+                                        15, 31)
+              : __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7,
+                                        23);
+}
+
+}  // namespace
+
 extern "C" {
+
+void pith_turn_bytes(const uint8_t *source, size_t stride, size_t columns, uint8_t *target,
+                     size_t pitch) {
+  for (size_t column = 0; column < columns; column += 16) {
+    Line lines[16], next[16];
+    for (size_t i = 0; i < 16; ++i) memcpy(&lines[i], source + (column + i) * stride, 16);
+    // Zipping line i with line i + 8 four times turns a square about.
+    for (size_t round = 0; round < 4; ++round) {
+      for (size_t i = 0; i < 8; ++i) {
+        next[2 * i] = Zipped(lines[i], lines[i + 8], false);
+        next[2 * i + 1] = Zipped(lines[i], lines[i + 8], true);
+      }
+      memcpy(lines, next, sizeof(lines));
+    }
+    for (size_t i = 0; i < 16; ++i) memcpy(target + i * pitch + column, &lines[i], 16);
+  }
+}
 
 PithSweepSums pith_sweep_integer(
     const PithColumns *columns, const float *factor, const float *sums, float *differences,
-    float *lane_loss) {
-  return PITH_DISPATCH(SweepInteger)(columns, factor, sums, differences, lane_loss);
+    float *residuals, float *lane_loss) {
+  return PITH_DISPATCH(SweepInteger)(columns, factor, sums, differences, residuals, lane_loss);
 }
 
 uint64_t pith_descend_integer(

@@ -43,6 +43,24 @@ struct RefitProblem: Sendable {
     /// The sum of what the rows' errors changed by, at most 0, over the mean diagonal.
     var change: Double
     var rowsImproved: Int
+
+    init(scales: [Float] = [], change: Double = 0, rowsImproved: Int = 0) {
+      (self.scales, self.change, self.rowsImproved) = (scales, change, rowsImproved)
+    }
+
+    /// Of tiles of rows, one after the other.
+    init(joining parts: [Outcome]) {
+      self.init(
+        scales: parts.flatMap(\.scales), change: parts.reduce(0) { $0 + $1.change },
+        rowsImproved: parts.reduce(0) { $0 + $1.rowsImproved })
+    }
+
+    /// Adds the next row's best scales.
+    mutating func append(_ row: (scales: [Float], change: Double)) {
+      scales += row.scales
+      change += row.change
+      if row.change < 0 { rowsImproved += 1 }
+    }
   }
 
   /// Rows of a tile, a function of the extents alone: H is packed again for each.
@@ -56,15 +74,12 @@ struct RefitProblem: Sendable {
       (try? pool.map(tiles) { index -> [ScaleSystem] in
         self.systems(rows: index * tile..<min((index + 1) * tile, rows))
       }) ?? []
-    var outcome = Outcome(scales: [], change: 0, rowsImproved: 0)
+    var outcome = Outcome()
     var all = systems.flatMap { $0 }
     if isPerTensor { all = [ScaleSystem(summing: all)] }
     for (row, system) in all.enumerated() {
-      let solved = system.solved(
-        from: Array(old[row * width..<(row + 1) * width]), rounding: rounding)
-      outcome.scales += solved.scales
-      outcome.change += solved.change
-      if solved.change < 0 { outcome.rowsImproved += 1 }
+      outcome.append(
+        system.solved(from: Array(old[row * width..<(row + 1) * width]), rounding: rounding))
     }
     return outcome
   }

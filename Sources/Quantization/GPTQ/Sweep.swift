@@ -26,11 +26,13 @@ struct Sweep<S: SweepScalar>: Sendable {
   private let packedFactor: [S]
   /// The grids of every group, when they were fitted before the sweep.
   let fixed: FixedGrids?
+  /// What fits the scales to the codes of each tile at its end.
+  let refit: SweepRefit?
 
   init(
     target: Matrix<Float>, gridTarget: Matrix<Float>, mask: Mask?, scheme: IntegerScheme,
     order: SweepOrder,
-    factor: Matrix<S>, block: Int, pool: WorkerPool
+    factor: Matrix<S>, block: Int, refitDamping: Double?, pool: WorkerPool
   ) throws(QuantizationError) {
     self.target = target
     self.mask = mask
@@ -63,6 +65,12 @@ struct Sweep<S: SweepScalar>: Sendable {
     fixed =
       order.isStatic
       ? try FixedGrids(gridTarget, mask: mask, scheme: scheme, pool: pool) : nil
+    refit =
+      if let refitDamping, let factor = factor as? Matrix<Float> {
+        SweepRefit(
+          order, columnOrder: columnOrder, factor: factor, grid: scheme.grid,
+          damping: refitDamping, pool: pool)
+      } else { nil }
   }
 
   /// Rows of a tile, a function of the extents alone: enough for a product's kernels, few enough
@@ -106,6 +114,8 @@ struct Sweep<S: SweepScalar>: Sendable {
     let squaredError: Double
     /// The columns that were not rounded, in the order's end's own order; nil for none.
     let free: Matrix<Float>?
+    /// The scales fitted to the codes; nil where the sweep did not.
+    let refit: RefitProblem.Outcome?
   }
 
   func run(pool: WorkerPool) throws(QuantizationError) -> Outcome {
@@ -147,7 +157,8 @@ struct Sweep<S: SweepScalar>: Sendable {
       ? nil : Matrix(rows: rows, columns: order.free, values: tiles.flatMap(\.free))
     return Outcome(
       base: base, loss: tiles.reduce(0) { $0 + $1.loss },
-      squaredError: tiles.reduce(0) { $0 + $1.squaredError }, free: free)
+      squaredError: tiles.reduce(0) { $0 + $1.squaredError }, free: free,
+      refit: refit == nil ? nil : RefitProblem.Outcome(joining: tiles.compactMap(\.refit)))
   }
 }
 
@@ -159,6 +170,7 @@ struct TileOutcome: Sendable {
   var zeros: [UInt8] = []
   var loss = 0.0
   var squaredError = 0.0
+  var refit: RefitProblem.Outcome?
 }
 
 /// Grids that were fitted on the weights as they were before the sweep.

@@ -1,3 +1,4 @@
+import Kernels
 import LinearAlgebra
 
 /// Rows of a matrix as lanes: its columns contiguous, in the order asked for.
@@ -33,7 +34,9 @@ enum TileLayout {
       guard let start = lines.baseAddress else { return }
       for first in Swift.stride(from: 0, to: rows, by: strip) {
         let inside = min(rows - first, strip)
-        for column in 0..<columns {
+        let whole = inside == strip ? columns / strip * strip : 0
+        pith_turn_bytes(codes + first, stride, whole, start, pitch)
+        for column in whole..<columns {
           let from = codes + column * stride + first
           for row in 0..<inside { start[row * pitch + column] = from[row] }
         }

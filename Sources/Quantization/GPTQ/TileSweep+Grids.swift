@@ -46,20 +46,33 @@ extension TileSweep {
     of panel: Range<Int>, adding updates: [S]
   ) throws(QuantizationError) -> FittedGrids {
     let count = rows.count
-    var values = [Float](repeating: 0, count: count * panel.count)
-    // Sixteen rows at a time: their lines stay in the first cache while they are written.
-    for first in Swift.stride(from: 0, to: count, by: 16) {
-      for (offset, position) in panel.reversed().enumerated() {
-        let line = position * stride
-        for row in first..<min(first + 16, count) {
-          var value = targets[line + row]
-          if !updates.isEmpty { value += updates[line - panel.lowerBound * stride + row] }
-          if !kept.isEmpty { value *= kept[line + row] }
-          values[row * panel.count + offset] = Float(value)
+    let stride = stride
+    let values = Matrix<Float>(rows: count, columns: panel.count) { values in
+      targets.withUnsafeBufferPointer { targets in
+        updates.withUnsafeBufferPointer { updates in
+          kept.withUnsafeBufferPointer { kept in
+            guard let to = values.baseAddress, let from = targets.baseAddress else { return }
+            // An empty array may have an address.
+            let change = updates.isEmpty ? nil : updates.baseAddress
+            let mask = kept.isEmpty ? nil : kept.baseAddress
+            // Sixteen rows at a time: their lines stay in the first cache while they are written.
+            for first in Swift.stride(from: 0, to: count, by: 16) {
+              for (offset, position) in panel.reversed().enumerated() {
+                let line = position * stride
+                let update = change.map { $0 + (position - panel.lowerBound) * stride }
+                for row in first..<min(first + 16, count) {
+                  var value = from[line + row]
+                  if let update { value += update[row] }
+                  if let mask { value *= mask[line + row] }
+                  to[row * panel.count + offset] = Float(value)
+                }
+              }
+            }
+          }
         }
       }
     }
-    let fitted = try sweep.grids(of: Matrix(rows: count, columns: panel.count, values: values))
+    let fitted = try sweep.grids(of: values)
     return FittedGrids(scales: fitted.scales.floats(), zeros: fitted.zeroPoints())
   }
 

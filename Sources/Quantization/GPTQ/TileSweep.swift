@@ -12,12 +12,13 @@ final class TileSweep<S: SweepScalar> {
   let rows: Range<Int>
   let stride: Int
   let columns: Int
-  /// The weights as they were.
+  /// The weights as they were; of columns that are done, where scales are refitted, (w' − q)·R_jj
+  /// instead: the rows of D·R.
   var targets: [S]
   /// What was taken from them: w − q.
-  private var differences: [S]
+  private(set) var differences: [S]
   /// Codes by column, not by position; columns × stride.
-  private var codes: [UInt8]
+  private(set) var codes: [UInt8]
   /// groups × stride.
   var scales: [S]
   var zeros: [S]
@@ -39,6 +40,7 @@ final class TileSweep<S: SweepScalar> {
     let columns = columns
     self.stride = stride
     targets = Array(unsafeUninitializedCapacity: columns * stride) { target, initialized in
+      LargePages.advise(UnsafeMutableRawBufferPointer(target))
       sweep.target.values.withUnsafeBufferPointer { source in
         if let to = target.baseAddress, let from = source.baseAddress {
           TileLayout.gathered(
@@ -48,8 +50,8 @@ final class TileSweep<S: SweepScalar> {
       initialized = columns * stride
     }
     let groups = columns / sweep.order.group
-    differences = Array(repeating: 0, count: columns * stride)
-    codes = Array(repeating: 0, count: columns * stride)
+    differences = LargePages.zeros(count: columns * stride)
+    codes = LargePages.zeros(count: columns * stride)
     scales = Array(repeating: 1, count: groups * stride)
     zeros = Array(repeating: 0, count: groups * stride)
     sums = Array(
@@ -89,6 +91,9 @@ final class TileSweep<S: SweepScalar> {
     let free = settleFree()
     var outcome = assembled(packed)
     outcome.free = free
+    if let refit = sweep.refit, let tile = self as? TileSweep<Float> {
+      outcome.refit = tile.refitted(refit)
+    }
     return outcome
   }
 
@@ -175,7 +180,8 @@ final class TileSweep<S: SweepScalar> {
     let (start, top) = (range.lowerBound * stride, (1 << sweep.scheme.bits) - 1)
     let stride = stride
     let place = (range.lowerBound - span.lowerBound) * stride
-    let found = targets.withUnsafeBufferPointer { targets in
+    let keepsResiduals = sweep.refit != nil && rowLoss == nil
+    let found = targets.withUnsafeMutableBufferPointer { targets in
       differences.withUnsafeMutableBufferPointer { differences in
         codes.withUnsafeMutableBufferPointer { codes in
           scales.withUnsafeBufferPointer { scales in
@@ -194,7 +200,8 @@ final class TileSweep<S: SweepScalar> {
                         codeIndex: codeIndex, gridIndex: gridIndex, codes: c, scales: s, zeros: z,
                         kept: kept.isEmpty ? nil : kept.baseAddress.map { $0 + start }),
                       factor: factor, sums: sums.baseAddress.map { $0 + place },
-                      differences: d + start, rowLoss: rowLoss)
+                      differences: d + start, residuals: keepsResiduals ? t + start : nil,
+                      rowLoss: rowLoss)
                   }
                 }
               }
