@@ -10,7 +10,7 @@ struct RefitProblem: Sendable {
   let decoded: Matrix<Float>
   /// Inputs that share a scale.
   let length: Int
-  let isPerTensor: Bool
+  var isPerTensor = false
   /// Scales of a row, all terms together.
   let width: Int
   /// Unknowns of a group: its scale, and of some blocks a second number for their minima.
@@ -19,23 +19,6 @@ struct RefitProblem: Sendable {
   /// What a code stands for before its scale, ⊙ mask, of some rows, one term after the other.
   let steps: @Sendable (Range<Int>) -> [Float]
   let rounding: @Sendable (Float) -> Float
-
-  init(
-    base: IntegerBase, mask: Mask?, target: Matrix<Float>, gram: Matrix<Float>,
-    decoded: Matrix<Float>
-  ) {
-    self.target = target
-    self.gram = gram
-    self.decoded = decoded
-    length = base.grid.reach(columns: base.columns)
-    isPerTensor = base.grid.granularity == .tensor
-    width = base.scales.shape.rowElementCount
-    old = base.scales.floats()
-    let zeros = base.zeroPoints()
-    steps = { Self.codeSteps(base, zeros: zeros, mask: mask, rows: $0) }
-    let grid = base.grid
-    rounding = { grid.stored(scale: $0) }
-  }
 
   struct Outcome: Sendable {
     /// In the order that the base stores them.
@@ -131,25 +114,6 @@ struct RefitProblem: Sendable {
       }
     }
     return systems
-  }
-
-  /// (code − zero) ⊙ mask of some rows.
-  private static func codeSteps(
-    _ base: IntegerBase, zeros: [UInt8], mask: Mask?, rows: Range<Int>
-  ) -> [Float] {
-    let columns = base.columns
-    let length = base.grid.reach(columns: columns)
-    let width = base.scales.shape.rowElementCount
-    var result: [Float] = []
-    result.reserveCapacity(rows.count * columns)
-    for row in rows {
-      let line = base.grid.granularity == .tensor ? 0 : row * width
-      for (column, code) in base.unpackedCodes(row: row).enumerated() {
-        let isKept = mask?.isKept(row, column) ?? true
-        result.append(isKept ? Float(Int(code) - Int(zeros[line + column / length])) : 0)
-      }
-    }
-    return result
   }
 }
 

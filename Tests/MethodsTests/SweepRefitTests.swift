@@ -98,6 +98,45 @@ struct SweepRefitTests {
   }
 }
 
+@Suite("Grids of rows")
+struct RowGridTests {
+  @Test("they are those that encoding fits", arguments: [true, false], [2, 4, 8])
+  func same(symmetric: Bool, bits: Int) throws {
+    let values = Sample.normals(19, 48, seed: 6)
+    for (type, clip) in [(DType.f16, ClipSearch.none), (.f32, .meanSquare())] {
+      let scheme = try IntegerScheme(
+        bits: bits, symmetric: symmetric, granularity: .channel, scaleType: type, clip: clip)
+      let found = try scheme.rowGrids(of: values)
+      let base = try IntegerEncoder(scheme, columns: 48).encode(values).base
+      #expect(found.scales == base.scales.floats())
+      #expect(found.zeros == base.zeroPoints().map { Float($0) })
+    }
+    var spoilt = values
+    spoilt[7, 3] = .nan
+    let scheme = try IntegerScheme(bits: bits, symmetric: symmetric, granularity: .channel)
+    #expect(throws: WeightsError.notFinite(row: 7, column: 3)) {
+      try scheme.rowGrids(of: spoilt)
+    }
+  }
+
+  @Test("squares of numbers turned about, either way up")
+  func turned() {
+    let source = (0..<16 * 20).map { Float($0) }
+    var target = [Float](repeating: -1, count: 16 * 17)
+    pith_turn_floats(source, 20, &target, 17)
+    for row in 0..<16 {
+      for column in 0..<17 {
+        #expect(target[row * 17 + column] == (column < 16 ? source[column * 20 + row] : -1))
+      }
+    }
+    source.withUnsafeBufferPointer { source in
+      guard let base = source.baseAddress else { return }
+      pith_turn_floats(base + 15 * 20, -20, &target, 17)
+    }
+    #expect(target[3 * 17 + 2] == source[13 * 20 + 3])
+  }
+}
+
 @Suite("Learned rounding's starts")
 struct LearnedStartTests {
   @Test("a tenth of the damping where the text is long enough, and only there")

@@ -10,6 +10,7 @@ enum Main {
   static func main() throws {
     // As the program does: what is measured in this process runs on the same kernels.
     NumericPath.reexecuteIfFaster()
+    NumericPath.forgetRestart()
     var arguments = Array(CommandLine.arguments.dropFirst())
     if arguments.first == "score-blockwise" {
       return try MemoryBenchmarks.scoreBlockwise(Array(arguments.dropFirst()))

@@ -19,6 +19,7 @@ enum SweepBenchmarks {
   /// A weight and the Gram matrix of its inputs, in memory and in files.
   private struct Layer {
     let weight: Matrix<Float>
+    let dense: CompressedWeight
     let gram: Matrix<Double>
     let files: String
 
@@ -27,6 +28,7 @@ enum SweepBenchmarks {
       weight = Matrix(
         rows: order, columns: order,
         values: generator.normals(count: order * order, tensor: 1, purpose: .sketch))
+      dense = .dense(weight)
       let mix = Matrix(
         rows: order, columns: order,
         values: generator.normals(count: order * order, tensor: 2, purpose: .sketch))
@@ -72,7 +74,7 @@ enum SweepBenchmarks {
         options.order = order
         options.refit = refit
         return try GPTQ.quantize(
-          .dense(layer.weight), gram: layer.gram,
+          layer.dense, gram: layer.gram,
           scheme: IntegerScheme(bits: 4, symmetric: false, granularity: .group(128), clip: clip),
           options: options, pool: pool
         ).weight
@@ -98,7 +100,7 @@ enum SweepBenchmarks {
         options.steps = steps
         options.damping = damping
         return try SparseGPT.prune(
-          .dense(layer.weight), gram: layer.gram, amount: amount, options: options, pool: pool
+          layer.dense, gram: layer.gram, amount: amount, options: options, pool: pool
         ).weight
       }
     }

@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Synchronization
 import Tensors
 import Weights
 
@@ -94,18 +95,6 @@ struct Sweep<S: SweepScalar>: Sendable {
     }
   }
 
-  /// One grid for each row of a group's updated weights.
-  func grids(of panel: Matrix<Float>) throws(QuantizationError) -> IntegerBase {
-    do {
-      return try IntegerEncoder(
-        scheme.with(granularity: .channel), columns: panel.columns
-      ).encode(panel).base
-    } catch {
-      // The target was checked: only updates can have left the range.
-      throw .overflow(operation: "GPTQ")
-    }
-  }
-
   struct Outcome: Sendable {
     let base: IntegerBase
     /// Σ ((w − q)·R_jj)², w as updated.
@@ -125,15 +114,21 @@ struct Sweep<S: SweepScalar>: Sendable {
     let codeBytes = PackedCodes.bytes(count: columns, bits: scheme.bits)
     var packed = [UInt8](repeating: 0, count: rows * codeBytes)
     let tiles: [TileOutcome]
+    // Those that are done, for the next ones.
+    let spare = Mutex<[TileSweep<S>]>([])
     do {
       tiles = try packed.withUnsafeMutableBufferPointer { buffer in
         // Tiles write to rows of their own.
         nonisolated(unsafe) let start = buffer.baseAddress
         return try pool.map((rows + tile - 1) / tile) { (index: Int) throws -> TileOutcome in
           guard let start else { return TileOutcome() }
-          return try TileSweep(
-            self, rows: index * tile..<min((index + 1) * tile, rows)
-          ).run(packed: start)
+          let range = index * tile..<min((index + 1) * tile, rows)
+          let old = range.count == tile ? spare.withLock { $0.popLast() } : nil
+          old?.begin(range)
+          let own = old ?? TileSweep(self, rows: range)
+          let outcome = try own.run(packed: start)
+          if range.count == tile { spare.withLock { $0.append(own) } }
+          return outcome
         }
       }
     } catch let error as QuantizationError {

@@ -6,10 +6,11 @@ import Weights
 /// The sweep over one tile of rows.
 ///
 /// Everything lies by columns (inputs × rows), the inputs in the factor's order, which is the
-/// sweep's backwards.
-final class TileSweep<S: SweepScalar> {
+/// sweep's backwards. One after the other goes through the same memory: a fresh page costs a fault.
+/// Sendable because it is handed on between tiles, and never used by two at once.
+final class TileSweep<S: SweepScalar>: @unchecked Sendable {
   let sweep: Sweep<S>
-  let rows: Range<Int>
+  private(set) var rows: Range<Int>
   let stride: Int
   let columns: Int
   /// The weights as they were; of columns that are done, where scales are refitted, (w' − q)·R_jj
@@ -39,17 +40,8 @@ final class TileSweep<S: SweepScalar> {
     let stride = ColumnRun<S>.stride(rows: rows.count)
     let columns = columns
     self.stride = stride
-    targets = Array(unsafeUninitializedCapacity: columns * stride) { target, initialized in
-      LargePages.advise(UnsafeMutableRawBufferPointer(target))
-      sweep.target.values.withUnsafeBufferPointer { source in
-        if let to = target.baseAddress, let from = source.baseAddress {
-          TileLayout.gathered(
-            from, width: columns, rows: rows, stride: stride, order: sweep.columnOrder, into: to)
-        }
-      }
-      initialized = columns * stride
-    }
     let groups = columns / sweep.order.group
+    targets = LargePages.zeros(count: columns * stride)
     differences = LargePages.zeros(count: columns * stride)
     codes = LargePages.zeros(count: columns * stride)
     scales = Array(repeating: 1, count: groups * stride)
@@ -58,6 +50,22 @@ final class TileSweep<S: SweepScalar> {
       repeating: 0, count: max(sweep.spans.map(\.range.count).max() ?? 0, sweep.order.free) * stride
     )
     kept = []
+    begin(rows)
+  }
+
+  /// Takes on other rows, as many.
+  func begin(_ rows: Range<Int>) {
+    self.rows = rows
+    (loss, squaredError) = (0, 0)
+    let (stride, columns) = (stride, columns)
+    targets.withUnsafeMutableBufferPointer { target in
+      sweep.target.values.withUnsafeBufferPointer { source in
+        if let to = target.baseAddress, let from = source.baseAddress {
+          TileLayout.gathered(
+            from, width: columns, rows: rows, stride: stride, order: sweep.columnOrder, into: to)
+        }
+      }
+    }
     if let mask = sweep.mask {
       kept = Array(repeating: 0, count: columns * stride)
       for (position, column) in sweep.columnOrder.enumerated() {
@@ -67,7 +75,7 @@ final class TileSweep<S: SweepScalar> {
       }
     }
     if let fixed = sweep.fixed {
-      for group in 0..<groups {
+      for group in 0..<columns / sweep.order.group {
         for (index, row) in rows.enumerated() {
           let from = fixed.isPerTensor ? 0 : row * fixed.groups + group
           scales[group * stride + index] = S(fixed.scales[from])
