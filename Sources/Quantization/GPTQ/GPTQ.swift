@@ -30,7 +30,7 @@ public enum GPTQ {
     if case .group(let size) = scheme.granularity, weight.columns % size != 0 {
       throw .weights(.groupDoesNotDivide(group: size, columns: weight.columns))
     }
-    var target = weight.decodedBase()
+    var target = weight.decodedBase(pool: pool)
     do { try target.checkFinite() } catch { throw .weights(error) }
     let gramMatrix = try PreparedGram(gram, weight: target)
     var report = GPTQReport()

@@ -131,6 +131,22 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
   /// panelValues ← L⁻ᵀ of a panel · its sums.
   func solve(_ panel: Range<Int>, _ from: [S]) {
     let place = (panel.lowerBound - span.lowerBound) * stride
+    if let inverse = sweep.inverses[panel.lowerBound], stride > 0 {
+      let (count, stride) = (panel.count, stride)
+      if panelValues.count != count * stride {
+        panelValues = Array(repeating: 0, count: count * stride)
+      }
+      panelValues.withUnsafeMutableBufferPointer { values in
+        from.withUnsafeBufferPointer { from in
+          guard let x = values.baseAddress, let b = from.baseAddress else { return }
+          BLAS.gemm(
+            m: count, n: stride, k: count, alpha: 1, a: inverse.values, lda: count,
+            transposeA: true, b: b + place, ldb: stride, transposeB: false, beta: 0, c: x,
+            ldc: stride)
+        }
+      }
+      return
+    }
     panelValues = Array(from[place..<place + panel.count * stride])
     guard panel.upperBound < columns, stride > 0 else { return }
     let (stride, columns) = (stride, columns)
