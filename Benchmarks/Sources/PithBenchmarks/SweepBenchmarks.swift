@@ -2,7 +2,7 @@ import Foundation
 import Pith
 
 /// GPTQ and SparseGPT beside PyTorch's way of doing them, on the same weight and Gram matrix, the
-/// method alone on both sides: wall time, on one core and on two.
+/// method alone on both sides: wall and processor time, on one core and on two.
 enum SweepBenchmarks {
   static func run(_ context: BenchmarkContext) throws {
     let peer = try Peer(python: context.python, script: "sweeps_torch.py", arguments: [])
@@ -131,14 +131,16 @@ enum SweepBenchmarks {
         theirs.append(reply)
       }
     }
-    let wall = Taken.median(ours).wall
+    let own = Taken.median(ours)
+    let wall = own.wall
     let error = try result.map { try relativeError($0.decoded(), layer) } ?? .nan
     var line = "\(Format.duration(wall)), error \(Format.fixed(error, 6))"
     if !theirs.isEmpty {
-      let median = Taken.median(theirs.map { Taken(wall: $0.wall, processor: $0.processor) }).wall
+      let other = Taken.median(theirs.map { Taken(wall: $0.wall, processor: $0.processor) })
       line +=
-        "; peer \(Format.duration(median)), \(Format.fixed(theirs[0].value, 6)): "
-        + "\(Format.fixed(wall / median, 3)) of its time, "
+        "; peer \(Format.duration(other.wall)), \(Format.fixed(theirs[0].value, 6)): "
+        + "\(Format.fixed(wall / other.wall, 3)) of its time, "
+        + "\(Format.fixed(own.processor / other.processor, 3)) of its processor time, "
         + "\(Format.fixed(error / theirs[0].value, 4)) of its error"
     }
     show(
