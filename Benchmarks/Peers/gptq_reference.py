@@ -107,6 +107,7 @@ def errors(weights, statistics, bits, group, results):
     others = [load_file(path) for path in results]
     sums = {name: 0.0 for name in ("plain", "best", *results)}
     ratios = {path: [] for path in results}
+    names = []
     with h5py.File(statistics) as file:
         for site in file["sites"].values():
             gram = torch.from_numpy(site["gram"][()]).double()
@@ -125,6 +126,7 @@ def errors(weights, statistics, bits, group, results):
                     found = relative(other[name].float(), weight, gram)
                     sums[path] += found
                     ratios[path].append((found / plain, found / best))
+                names.append(name)
     count = max(len(next(iter(ratios.values()), [])), 1)
     print(f"{count} layers, {bits} bits g{group}: mean error of the reference, plain "
           f"{sums['plain'] / count:.6f}, best {sums['best'] / count:.6f}")
@@ -134,6 +136,9 @@ def errors(weights, statistics, bits, group, results):
             f"{name} mean {pairs[:, i].mean():.3f} largest {pairs[:, i].max():.3f}"
             for i, name in enumerate(("to plain", "to best")))
         print(f"  {path}: {sums[path] / count:.6f}; layers' ratios {means}")
+        if count <= 8:
+            for name, pair in zip(names, ratios[path]):
+                print(f"    {name}: to plain {pair[0]:.3f}, to best {pair[1]:.3f}")
 
 
 if __name__ == "__main__":

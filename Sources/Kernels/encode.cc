@@ -157,6 +157,30 @@ double GridError(
   return ErrorOf(Point(point, grid->bits), source, count);
 }
 
+/// The best grid of some values, whose extent is finite.
+HWY_INLINE PithGridPoint Fitted(
+    const PithGrid &grid, const Extent &extent, const float *values, size_t count) {
+  return BestPoint(grid, extent.low, extent.high, [&](PithGridPoint candidate) HWY_ATTR {
+    return ErrorOf(Point(candidate, grid.bits), values, count);
+  });
+}
+
+int64_t FitRows(
+    const PithGrid *grid, const float *source, size_t rows, size_t columns, float *scales,
+    float *zeros) {
+  for (size_t row = 0; row < rows; ++row) {
+    const float *values = source + row * columns;
+    const Extent extent = ExtentOf(values, columns);
+    if (!extent.finite) {
+      return static_cast<int64_t>(row * columns) + pith_first_nonfinite_reference(values, columns);
+    }
+    const PithGridPoint point = Fitted(*grid, extent, values, columns);
+    scales[row] = point.scale;
+    zeros[row] = static_cast<float>(point.zero);
+  }
+  return -1;
+}
+
 int64_t EncodeInteger(
     const PithGrid *grid, const PithGridPoint *fixed, const float *source, size_t rows,
     size_t columns, size_t group, uint8_t *codes, void *scales, uint8_t *zeros,
@@ -180,10 +204,7 @@ int64_t EncodeInteger(
       if (fixed != nullptr) {
         point = *fixed;
       } else {
-        point = BestPoint(
-            *grid, extent.low, extent.high, [&](PithGridPoint candidate) HWY_ATTR {
-              return ErrorOf(Point(candidate, grid->bits), values, group);
-            });
+        point = Fitted(*grid, extent, values, group);
         StoreScale(point.scale, grid->scale_type, scales, row * groups + g);
         if (zeros != nullptr) {
           *zero_packer.Next() = static_cast<uint8_t>(point.zero);
@@ -215,6 +236,11 @@ extern "C" {
 double pith_grid_error(
     const PithGrid *grid, PithGridPoint point, const float *source, size_t count) {
   return PITH_DISPATCH(GridError)(grid, point, source, count);
+}
+
+int64_t pith_fit_rows(const PithGrid *grid, const float *source, size_t rows, size_t columns,
+                      float *scales, float *zeros) {
+  return PITH_DISPATCH(FitRows)(grid, source, rows, columns, scales, zeros);
 }
 
 int64_t pith_encode_integer(

@@ -41,12 +41,13 @@ struct IntegerLanes {
   }
 };
 
-/// Σ over rows of products, in f64.
+/// Σ over rows of products, in f64; kRows vectors of rows.
+template <size_t kRows>
 struct ChunkSums {
-  VecD low[kChunkVectors], high[kChunkVectors];
+  VecD low[kRows], high[kRows];
 
   HWY_INLINE ChunkSums() {
-    for (size_t v = 0; v < kChunkVectors; ++v) low[v] = high[v] = hn::Zero(TagD());
+    for (size_t v = 0; v < kRows; ++v) low[v] = high[v] = hn::Zero(TagD());
   }
   HWY_INLINE void AddSquare(size_t v, VecF x) {
     const VecD a = LowerDouble(x), b = UpperDouble(x);
@@ -54,7 +55,7 @@ struct ChunkSums {
     high[v] = hn::MulAdd(b, b, high[v]);
   }
   HWY_INLINE void StoreLanes(float *target) const {
-    for (size_t v = 0; v < kChunkVectors; ++v) {
+    for (size_t v = 0; v < kRows; ++v) {
       double lanes[kLanes];
       hn::StoreU(low[v], TagD(), lanes);
       hn::StoreU(high[v], TagD(), lanes + kLanes / 2);
@@ -63,7 +64,7 @@ struct ChunkSums {
   }
   HWY_INLINE double Fold() const {
     double sum = 0;
-    for (size_t v = 0; v < kChunkVectors; ++v) {
+    for (size_t v = 0; v < kRows; ++v) {
       double lanes[kLanes];
       hn::StoreU(low[v], TagD(), lanes);
       hn::StoreU(high[v], TagD(), lanes + kLanes / 2);
@@ -73,86 +74,118 @@ struct ChunkSums {
   }
 };
 
-/// Σ_j coefficients[j] · lines[j], for whole chunks of rows; several sums at once, since one
-/// addition waits for the last.
+/// totals[c] += Σ_j coefficients[c · stride + j] · lines[j], for kRows vectors of rows.
+template <size_t kColumns, size_t kRows>
 HWY_INLINE void Accumulate(
-    const float *coefficients, const float *lines, size_t from, size_t to,
-    VecF (&total)[kChunkVectors]) {
-  constexpr size_t kWays = kChunkVectors >= 4 ? 1 : 4;
+    const float *coefficients, size_t stride, const float *lines, size_t from, size_t to,
+    VecF (*totals)[kRows]) {
   const TagF f;
-  VecF sums[kWays][kChunkVectors];
-  for (size_t w = 0; w < kWays; ++w) {
-    for (size_t v = 0; v < kChunkVectors; ++v) sums[w][v] = hn::Zero(f);
+  // Sums of their own: those handed in might lie where the lines do, for all the compiler knows.
+  VecF sums[kColumns][kRows];
+  for (size_t c = 0; c < kColumns; ++c) {
+    for (size_t v = 0; v < kRows; ++v) sums[c][v] = totals[c][v];
   }
-  size_t j = from;
-  for (; j + kWays <= to; j += kWays) {
-    for (size_t w = 0; w < kWays; ++w) {
-      const VecF c = hn::Set(f, coefficients[j + w]);
-      for (size_t v = 0; v < kChunkVectors; ++v) {
-        sums[w][v] =
-            hn::MulAdd(c, hn::Load(f, lines + (j + w) * kChunk + v * kLanes), sums[w][v]);
+  for (size_t j = from; j < to; ++j) {
+    VecF line[kRows];
+    for (size_t v = 0; v < kRows; ++v) {
+      line[v] = hn::Load(f, lines + (j * kRows + v) * kLanes);
+    }
+    for (size_t c = 0; c < kColumns; ++c) {
+      const VecF coefficient = hn::Set(f, coefficients[c * stride + j]);
+      for (size_t v = 0; v < kRows; ++v) sums[c][v] = hn::MulAdd(coefficient, line[v], sums[c][v]);
+    }
+  }
+  for (size_t c = 0; c < kColumns; ++c) {
+    for (size_t v = 0; v < kRows; ++v) totals[c][v] = sums[c][v];
+  }
+}
+
+/// The columns of kRows vectors of rows, from row `row` on: enough vectors hide the time from a
+/// column's sum to its difference.
+template <class Grid, size_t kRows>
+HWY_INLINE PithSweepSums SweepRows(
+    const PithColumns &columns, const float *factor, const float *sums, float *differences,
+    float *residuals, float *lane_loss, size_t row) {
+  const TagF f;
+  constexpr size_t kAcross = kRows <= 4 ? 4 : 1;
+  const size_t count = columns.count;
+  const size_t stride = columns.stride;
+  const float top = static_cast<float>(columns.top);
+  // Differences side by side: a column's own stride would land them all in few sets of the first
+  // cache.
+  HWY_ALIGN float lines[PITH_SWEEP_COLUMNS * kRows * kLanes];
+  ChunkSums<kRows> loss, squares;
+  VecF totals[kAcross][kRows];
+  size_t begin = count;
+  for (size_t i = count; i-- > 0;) {
+    if (i < begin) {
+      // The next columns together: what those before them left behind is read once for all.
+      const size_t end = begin;
+      const bool whole = end >= kAcross;
+      begin = whole ? end - kAcross : end - 1;
+      for (size_t c = begin; c < end; ++c) {
+        for (size_t v = 0; v < kRows; ++v) {
+          totals[c - begin][v] =
+              sums == nullptr ? hn::Zero(f) : hn::LoadU(f, sums + c * stride + row + v * kLanes);
+        }
+      }
+      if (whole) {
+        Accumulate<kAcross>(factor + begin * count, count, lines, end, count, totals);
+      } else {
+        Accumulate<1>(factor + begin * count, count, lines, end, count, totals);
+      }
+    }
+    const float pivot = factor[i * count + i];
+    const VecF inverse = hn::Set(f, 1.0f / pivot);
+    const size_t grid_row = static_cast<size_t>(columns.grid_index[i]) * stride + row;
+    uint8_t *codes = columns.codes + static_cast<size_t>(columns.code_index[i]) * stride + row;
+    for (size_t v = 0; v < kRows; ++v) {
+      const size_t at = row + v * kLanes;
+      const Grid grid(
+          columns.scales + grid_row + v * kLanes, columns.zeros + grid_row + v * kLanes, top);
+      const VecF target = hn::LoadU(f, columns.targets + i * stride + at);
+      const VecF wanted = hn::MulAdd(totals[i - begin][v], inverse, target);
+      VecF steps = grid.Steps(wanted);
+      if (columns.kept != nullptr) {
+        const VecF kept = hn::LoadU(f, columns.kept + i * stride + at);
+        steps = hn::IfThenElse(hn::Eq(kept, hn::Zero(f)), hn::Zero(f), steps);
+      }
+      const VecF value = grid.Value(steps);
+      const VecF difference = hn::Sub(target, value);
+      grid.StoreCode(steps, codes + v * kLanes);
+      hn::Store(difference, f, lines + (i * kRows + v) * kLanes);
+      hn::StoreU(difference, f, differences + i * stride + at);
+      const VecF residual = hn::Mul(hn::Sub(wanted, value), hn::Set(f, pivot));
+      if (residuals != nullptr) hn::StoreU(residual, f, residuals + i * stride + at);
+      loss.AddSquare(v, residual);
+      squares.AddSquare(v, difference);
+      for (size_t c = begin; c < i; ++c) {
+        totals[c - begin][v] =
+            hn::MulAdd(hn::Set(f, factor[c * count + i]), difference, totals[c - begin][v]);
       }
     }
   }
-  for (; j < to; ++j) {
-    const VecF c = hn::Set(f, coefficients[j]);
-    for (size_t v = 0; v < kChunkVectors; ++v) {
-      sums[0][v] = hn::MulAdd(c, hn::Load(f, lines + j * kChunk + v * kLanes), sums[0][v]);
-    }
-  }
-  for (size_t v = 0; v < kChunkVectors; ++v) {
-    for (size_t w = 0; w < kWays; ++w) total[v] = hn::Add(total[v], sums[w][v]);
-  }
+  if (lane_loss != nullptr) loss.StoreLanes(lane_loss + row);
+  return {loss.Fold(), squares.Fold()};
 }
 
 template <class Grid>
 HWY_INLINE PithSweepSums SweepRun(
     const PithColumns &columns, const float *factor, const float *sums, float *differences,
-    float *lane_loss) {
-  const TagF f;
-  const size_t count = columns.count;
-  const size_t stride = columns.stride;
-  const float top = static_cast<float>(columns.top);
+    float *residuals, float *lane_loss) {
   PithSweepSums result = {0, 0};
-  // A chunk's differences side by side: a column's own stride would land them all in few sets of
-  // the first cache.
-  HWY_ALIGN float lines[PITH_SWEEP_COLUMNS * kChunk];
-  for (size_t row = 0; row < stride; row += kChunk) {
-    ChunkSums loss, squares;
-    for (size_t i = count; i-- > 0;) {
-      VecF total[kChunkVectors];
-      for (size_t v = 0; v < kChunkVectors; ++v) {
-        total[v] = sums == nullptr ? hn::Zero(f)
-                                   : hn::LoadU(f, sums + i * stride + row + v * kLanes);
-      }
-      Accumulate(factor + i * count, lines, i + 1, count, total);
-      const float pivot = factor[i * count + i];
-      const VecF inverse = hn::Set(f, 1.0f / pivot);
-      const size_t grid_row = static_cast<size_t>(columns.grid_index[i]) * stride + row;
-      uint8_t *codes = columns.codes + static_cast<size_t>(columns.code_index[i]) * stride + row;
-      for (size_t v = 0; v < kChunkVectors; ++v) {
-        const size_t at = row + v * kLanes;
-        const Grid grid(
-            columns.scales + grid_row + v * kLanes, columns.zeros + grid_row + v * kLanes, top);
-        const VecF target = hn::LoadU(f, columns.targets + i * stride + at);
-        const VecF wanted = hn::MulAdd(total[v], inverse, target);
-        VecF steps = grid.Steps(wanted);
-        if (columns.kept != nullptr) {
-          const VecF kept = hn::LoadU(f, columns.kept + i * stride + at);
-          steps = hn::IfThenElse(hn::Eq(kept, hn::Zero(f)), hn::Zero(f), steps);
-        }
-        const VecF value = grid.Value(steps);
-        const VecF difference = hn::Sub(target, value);
-        grid.StoreCode(steps, codes + v * kLanes);
-        hn::Store(difference, f, lines + i * kChunk + v * kLanes);
-        hn::StoreU(difference, f, differences + i * stride + at);
-        loss.AddSquare(v, hn::Mul(hn::Sub(wanted, value), hn::Set(f, pivot)));
-        squares.AddSquare(v, difference);
-      }
-    }
-    result.loss += loss.Fold();
-    result.squared_error += squares.Fold();
-    if (lane_loss != nullptr) loss.StoreLanes(lane_loss + row);
+  const auto add = [&](PithSweepSums part) {
+    result.loss += part.loss;
+    result.squared_error += part.squared_error;
+  };
+  constexpr size_t kMany = 2 * kChunkVectors <= 4 ? 2 * kChunkVectors : kChunkVectors;
+  size_t row = 0;
+  for (; row + kMany * kLanes <= columns.stride; row += kMany * kLanes) {
+    add(SweepRows<Grid, kMany>(columns, factor, sums, differences, residuals, lane_loss, row));
+  }
+  for (; row < columns.stride; row += kChunk) {
+    add(SweepRows<Grid, kChunkVectors>(
+        columns, factor, sums, differences, residuals, lane_loss, row));
   }
   return result;
 }
@@ -235,8 +268,8 @@ HWY_INLINE uint64_t DescendRun(
 
 PithSweepSums SweepInteger(
     const PithColumns *columns, const float *factor, const float *sums, float *differences,
-    float *lane_loss) {
-  return SweepRun<IntegerLanes>(*columns, factor, sums, differences, lane_loss);
+    float *residuals, float *lane_loss) {
+  return SweepRun<IntegerLanes>(*columns, factor, sums, differences, residuals, lane_loss);
 }
 
 uint64_t DescendInteger(
@@ -251,12 +284,62 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace pith {
+namespace {
+
+typedef uint8_t Line __attribute__((vector_size(16)));
+
+typedef float Four __attribute__((vector_size(16)));
+
+}  // namespace
+
 extern "C" {
+
+void pith_turn_bytes(const uint8_t *source, size_t stride, size_t columns, uint8_t *target,
+                     size_t pitch) {
+  for (size_t column = 0; column < columns; column += 16) {
+    Line lines[16], next[16];
+    for (size_t i = 0; i < 16; ++i) memcpy(&lines[i], source + (column + i) * stride, 16);
+    // Zipping line i with line i + 8 four times turns a square about.
+    for (size_t round = 0; round < 4; ++round) {
+      for (size_t i = 0; i < 8; ++i) {
+        const Line a = lines[i], b = lines[i + 8];
+        next[2 * i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22,
+                                              7, 23);
+        next[2 * i + 1] = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13,
+                                                  29, 14, 30, 15, 31);
+      }
+      memcpy(lines, next, sizeof(lines));
+    }
+    for (size_t i = 0; i < 16; ++i) memcpy(target + i * pitch + column, &lines[i], 16);
+  }
+}
+
+void pith_turn_floats(const float *source, ptrdiff_t stride, float *target, ptrdiff_t pitch) {
+  for (ptrdiff_t i = 0; i < 16; i += 4) {
+    for (ptrdiff_t j = 0; j < 16; j += 4) {
+      Four a, b, c, d;
+      memcpy(&a, source + i * stride + j, sizeof(Four));
+      memcpy(&b, source + (i + 1) * stride + j, sizeof(Four));
+      memcpy(&c, source + (i + 2) * stride + j, sizeof(Four));
+      memcpy(&d, source + (i + 3) * stride + j, sizeof(Four));
+      const Four e = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+      const Four f = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+      const Four g = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+      const Four h = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+      const Four turned[4] = {
+          __builtin_shufflevector(e, g, 0, 1, 4, 5), __builtin_shufflevector(e, g, 2, 3, 6, 7),
+          __builtin_shufflevector(f, h, 0, 1, 4, 5), __builtin_shufflevector(f, h, 2, 3, 6, 7)};
+      for (ptrdiff_t k = 0; k < 4; ++k) {
+        memcpy(target + (j + k) * pitch + i, &turned[k], sizeof(Four));
+      }
+    }
+  }
+}
 
 PithSweepSums pith_sweep_integer(
     const PithColumns *columns, const float *factor, const float *sums, float *differences,
-    float *lane_loss) {
-  return PITH_DISPATCH(SweepInteger)(columns, factor, sums, differences, lane_loss);
+    float *residuals, float *lane_loss) {
+  return PITH_DISPATCH(SweepInteger)(columns, factor, sums, differences, residuals, lane_loss);
 }
 
 uint64_t pith_descend_integer(

@@ -65,10 +65,11 @@ extension Cholesky {
     for start in stride(from: 0, to: order, by: tile) {
       let width = min(tile, order - start)
       let below = (order - start + tile - 1) / tile
-      // What the columns of tiles to the left have to say, one long product per tile.
+      // What the columns of tiles to the left have to say, one long product per pair of tiles.
       if start > 0 {
-        pool.forEach(below) { (index: Int) -> Void in
-          let range = start + index * tile..<min(start + (index + 1) * tile, order)
+        // Two tiles at a time: what they share is packed once for both.
+        pool.forEach((below + 1) / 2) { (index: Int) -> Void in
+          let range = start + 2 * index * tile..<min(start + 2 * (index + 1) * tile, order)
           BLAS.gemm(
             m: range.count, n: width, k: start, alpha: -1, a: a + range.lowerBound * order,
             lda: order, transposeA: false, b: a + start * order, ldb: order, transposeB: true,

@@ -54,6 +54,14 @@ public enum NumericPath {
     #endif
   }
 
+  /// Takes what a restart has set out of the environment, for child processes that choose for
+  /// themselves.
+  public static func forgetRestart() {
+    guard ProcessInfo.processInfo.environment[marker] != nil else { return }
+    unsetenv(marker)
+    unsetenv(variable)
+  }
+
   /// The rule itself.
   static func recommendation(
     coreName: String, configuration: String, environment: [String: String],

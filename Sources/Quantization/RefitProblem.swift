@@ -10,7 +10,7 @@ struct RefitProblem: Sendable {
   let decoded: Matrix<Float>
   /// Inputs that share a scale.
   let length: Int
-  let isPerTensor: Bool
+  var isPerTensor = false
   /// Scales of a row, all terms together.
   let width: Int
   /// Unknowns of a group: its scale, and of some blocks a second number for their minima.
@@ -20,29 +20,30 @@ struct RefitProblem: Sendable {
   let steps: @Sendable (Range<Int>) -> [Float]
   let rounding: @Sendable (Float) -> Float
 
-  init(
-    base: IntegerBase, mask: Mask?, target: Matrix<Float>, gram: Matrix<Float>,
-    decoded: Matrix<Float>
-  ) {
-    self.target = target
-    self.gram = gram
-    self.decoded = decoded
-    length = base.grid.reach(columns: base.columns)
-    isPerTensor = base.grid.granularity == .tensor
-    width = base.scales.shape.rowElementCount
-    old = base.scales.floats()
-    let zeros = base.zeroPoints()
-    steps = { Self.codeSteps(base, zeros: zeros, mask: mask, rows: $0) }
-    let grid = base.grid
-    rounding = { grid.stored(scale: $0) }
-  }
-
   struct Outcome: Sendable {
     /// In the order that the base stores them.
     var scales: [Float]
     /// The sum of what the rows' errors changed by, at most 0, over the mean diagonal.
     var change: Double
     var rowsImproved: Int
+
+    init(scales: [Float] = [], change: Double = 0, rowsImproved: Int = 0) {
+      (self.scales, self.change, self.rowsImproved) = (scales, change, rowsImproved)
+    }
+
+    /// Of tiles of rows, one after the other.
+    init(joining parts: [Outcome]) {
+      self.init(
+        scales: parts.flatMap(\.scales), change: parts.reduce(0) { $0 + $1.change },
+        rowsImproved: parts.reduce(0) { $0 + $1.rowsImproved })
+    }
+
+    /// Adds the next row's best scales.
+    mutating func append(_ row: (scales: [Float], change: Double)) {
+      scales += row.scales
+      change += row.change
+      if row.change < 0 { rowsImproved += 1 }
+    }
   }
 
   /// Rows of a tile, a function of the extents alone: H is packed again for each.
@@ -56,15 +57,12 @@ struct RefitProblem: Sendable {
       (try? pool.map(tiles) { index -> [ScaleSystem] in
         self.systems(rows: index * tile..<min((index + 1) * tile, rows))
       }) ?? []
-    var outcome = Outcome(scales: [], change: 0, rowsImproved: 0)
+    var outcome = Outcome()
     var all = systems.flatMap { $0 }
     if isPerTensor { all = [ScaleSystem(summing: all)] }
     for (row, system) in all.enumerated() {
-      let solved = system.solved(
-        from: Array(old[row * width..<(row + 1) * width]), rounding: rounding)
-      outcome.scales += solved.scales
-      outcome.change += solved.change
-      if solved.change < 0 { outcome.rowsImproved += 1 }
+      outcome.append(
+        system.solved(from: Array(old[row * width..<(row + 1) * width]), rounding: rounding))
     }
     return outcome
   }
@@ -116,25 +114,6 @@ struct RefitProblem: Sendable {
       }
     }
     return systems
-  }
-
-  /// (code − zero) ⊙ mask of some rows.
-  private static func codeSteps(
-    _ base: IntegerBase, zeros: [UInt8], mask: Mask?, rows: Range<Int>
-  ) -> [Float] {
-    let columns = base.columns
-    let length = base.grid.reach(columns: columns)
-    let width = base.scales.shape.rowElementCount
-    var result: [Float] = []
-    result.reserveCapacity(rows.count * columns)
-    for row in rows {
-      let line = base.grid.granularity == .tensor ? 0 : row * width
-      for (column, code) in base.unpackedCodes(row: row).enumerated() {
-        let isKept = mask?.isKept(row, column) ?? true
-        result.append(isKept ? Float(Int(code) - Int(zeros[line + column / length])) : 0)
-      }
-    }
-    return result
   }
 }
 

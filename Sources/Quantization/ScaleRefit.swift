@@ -45,7 +45,7 @@ public enum ScaleRefit {
     _ base: PlaneBase, mask: Mask?, target: Matrix<Float>, gram: Matrix<Float>, pool: WorkerPool
   ) -> (base: PlaneBase, outcome: RefitProblem.Outcome) {
     var result = base
-    var total = RefitProblem.Outcome(scales: [], change: 0, rowsImproved: 0)
+    var total = RefitProblem.Outcome()
     let planes = base.scheme.planes
     for plane in (0..<2).flatMap({ _ in 0..<planes }) {
       var decoded = Base.planes(result).decoded()

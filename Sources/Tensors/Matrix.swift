@@ -45,6 +45,7 @@ public struct Matrix<Element: Sendable>: Sendable {
     self.rows = rows
     self.columns = columns
     self.storage = try Array(unsafeUninitializedCapacity: count) { buffer, initialized in
+      LargePages.advise(UnsafeMutableRawBufferPointer(buffer))
       try fill(UnsafeMutableBufferPointer(rebasing: buffer[0..<count]))
       initialized = count
     }

@@ -13,13 +13,24 @@ extension CompressedWeight {
   }
 
   /// base ⊙ mask of some rows; zeros without a base.
-  public func decodedBase(rows range: Range<Int>? = nil) -> Matrix<Float> {
+  public func decodedBase(
+    rows range: Range<Int>? = nil, pool: WorkerPool = .serial
+  ) -> Matrix<Float> {
     let range = range ?? 0..<rows
     guard let base else { return Matrix(rows: range.count, columns: columns, repeating: 0) }
+    let (columns, mask) = (columns, mask)
     return Matrix(rows: range.count, columns: columns) { target in
-      guard let start = target.baseAddress else { return }
-      base.decode(rows: range, into: start)
-      mask?.apply(to: start, rows: range, columns: columns)
+      // Parts have rows of their own.
+      nonisolated(unsafe) let start = target.baseAddress
+      let length = pool.workers > 1 ? 512 : max(range.count, 1)
+      pool.forEach((range.count + length - 1) / length) { (part: Int) -> Void in
+        guard let start else { return }
+        let first = part * length
+        let part =
+          range.lowerBound + first..<min(range.lowerBound + first + length, range.upperBound)
+        base.decode(rows: part, into: start + first * columns)
+        mask?.apply(to: start + first * columns, rows: part, columns: columns)
+      }
     }
   }
 

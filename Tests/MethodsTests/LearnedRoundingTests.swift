@@ -262,15 +262,18 @@ struct ColumnRunTests {
     for masked in [false, true] {
       var (left, right) = ([UInt8](repeating: 0, count: size), [UInt8](repeating: 0, count: size))
       var (plain, fast) = ([Float](repeating: 0, count: size), [Float](repeating: 0, count: size))
+      var (residuals, fastResiduals) = (plain, fast)
       let expected = problem.run(masked: masked, &left) {
         $0.sweepPlainly(
-          factor: problem.factor, sums: problem.sums, differences: &plain, rowLoss: nil)
+          factor: problem.factor, sums: problem.sums, differences: &plain,
+          residuals: &residuals, rowLoss: nil)
       }
       let found = problem.run(masked: masked, &right) {
         Float.sweep(
-          $0, factor: problem.factor, sums: problem.sums, differences: &fast, rowLoss: nil)
+          $0, factor: problem.factor, sums: problem.sums, differences: &fast,
+          residuals: &fastResiduals, rowLoss: nil)
       }
-      #expect(left == right && plain == fast)
+      #expect(left == right && plain == fast && residuals == fastResiduals)
       #expect(abs(expected.loss - found.loss) <= 1e-9 * expected.loss)
       #expect(abs(expected.squaredError - found.squaredError) <= 1e-9 * expected.squaredError)
 

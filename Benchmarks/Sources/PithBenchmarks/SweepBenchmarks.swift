@@ -2,7 +2,7 @@ import Foundation
 import Pith
 
 /// GPTQ and SparseGPT beside PyTorch's way of doing them, on the same weight and Gram matrix, the
-/// method alone on both sides: wall time, on one core and on two.
+/// method alone on both sides: wall and processor time, on one core and on two.
 enum SweepBenchmarks {
   static func run(_ context: BenchmarkContext) throws {
     let peer = try Peer(python: context.python, script: "sweeps_torch.py", arguments: [])
@@ -19,6 +19,7 @@ enum SweepBenchmarks {
   /// A weight and the Gram matrix of its inputs, in memory and in files.
   private struct Layer {
     let weight: Matrix<Float>
+    let dense: CompressedWeight
     let gram: Matrix<Double>
     let files: String
 
@@ -27,6 +28,7 @@ enum SweepBenchmarks {
       weight = Matrix(
         rows: order, columns: order,
         values: generator.normals(count: order * order, tensor: 1, purpose: .sketch))
+      dense = .dense(weight)
       let mix = Matrix(
         rows: order, columns: order,
         values: generator.normals(count: order * order, tensor: 2, purpose: .sketch))
@@ -72,7 +74,7 @@ enum SweepBenchmarks {
         options.order = order
         options.refit = refit
         return try GPTQ.quantize(
-          .dense(layer.weight), gram: layer.gram,
+          layer.dense, gram: layer.gram,
           scheme: IntegerScheme(bits: 4, symmetric: false, granularity: .group(128), clip: clip),
           options: options, pool: pool
         ).weight
@@ -98,7 +100,7 @@ enum SweepBenchmarks {
         options.steps = steps
         options.damping = damping
         return try SparseGPT.prune(
-          .dense(layer.weight), gram: layer.gram, amount: amount, options: options, pool: pool
+          layer.dense, gram: layer.gram, amount: amount, options: options, pool: pool
         ).weight
       }
     }
@@ -129,14 +131,16 @@ enum SweepBenchmarks {
         theirs.append(reply)
       }
     }
-    let wall = Taken.median(ours).wall
+    let own = Taken.median(ours)
+    let wall = own.wall
     let error = try result.map { try relativeError($0.decoded(), layer) } ?? .nan
     var line = "\(Format.duration(wall)), error \(Format.fixed(error, 6))"
     if !theirs.isEmpty {
-      let median = Taken.median(theirs.map { Taken(wall: $0.wall, processor: $0.processor) }).wall
+      let other = Taken.median(theirs.map { Taken(wall: $0.wall, processor: $0.processor) })
       line +=
-        "; peer \(Format.duration(median)), \(Format.fixed(theirs[0].value, 6)): "
-        + "\(Format.fixed(wall / median, 3)) of its time, "
+        "; peer \(Format.duration(other.wall)), \(Format.fixed(theirs[0].value, 6)): "
+        + "\(Format.fixed(wall / other.wall, 3)) of its time, "
+        + "\(Format.fixed(own.processor / other.processor, 3)) of its processor time, "
         + "\(Format.fixed(error / theirs[0].value, 4)) of its error"
     }
     show(

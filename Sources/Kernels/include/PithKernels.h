@@ -119,6 +119,11 @@ int64_t pith_encode_integer_reference(
     size_t columns, size_t group, uint8_t *codes, void *scales, uint8_t *zeros,
     PithErrorSums *sums);
 
+/// The grids alone that `pith_encode_integer` fits to rows of one group each: scales as stored,
+/// and zeros, both as f32. Returns as it does.
+int64_t pith_fit_rows(const PithGrid *grid, const float *source, size_t rows, size_t columns,
+                      float *scales, float *zeros);
+
 /// Packs codes, one a byte, into a stream `bits` (1 to 8) wide, and back; the target of packing
 /// has ceil(count·bits / 8) bytes, padding bits are zero.
 void pith_pack_codes(const uint8_t *codes, size_t count, int32_t bits, uint8_t *packed);

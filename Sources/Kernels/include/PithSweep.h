@@ -50,10 +50,11 @@ typedef struct {
 ///
 /// - factor: count × count, factor[i · count + j] = L[j][i].
 /// - sums: count × stride, what columns beyond the run have left behind; NULL for none.
+/// - residuals: count × stride, (w' - code's value) · L[i][i], written; may be the targets; or NULL.
 /// - lane_loss: stride numbers, the loss of each row, written; or NULL.
 PithSweepSums pith_sweep_integer(
     const PithColumns *columns, const float *factor, const float *sums, float *differences,
-    float *lane_loss);
+    float *residuals, float *lane_loss);
 
 /// Coordinate descent: each column in turn takes the code that is best with the others as they
 /// are, `passes` times over the run. differences = targets - values; gradients = differences · H,
@@ -75,6 +76,55 @@ uint64_t pith_descend_integer(
 void pith_beam_integer(
     const PithColumns *columns, size_t rows, const float *factor, const float *residuals,
     float *gains);
+
+/// `columns` (a multiple of 16) lines of 16 bytes, `stride` apart, as 16 lines of `columns`, `pitch`
+/// apart.
+void pith_turn_bytes(const uint8_t *source, size_t stride, size_t columns, uint8_t *target,
+                     size_t pitch);
+
+/// A square of 16 lines of 16 numbers turned about; lines are `stride` and `pitch` apart.
+void pith_turn_floats(const float *source, ptrdiff_t stride, float *target, ptrdiff_t pitch);
+
+/// Columns of the factor that lie side by side for `pith_refit_terms`, and rows that go together.
+enum { PITH_REFIT_PANEL = 8, PITH_REFIT_LANES = 128 };
+
+/// A tile of rows after its sweep, for the least squares of its scales.
+typedef struct {
+  size_t groups;   ///< inputs share a scale in groups,
+  size_t members;  ///< this many in each
+  size_t stride;   ///< rows of the tile, padded
+  float damping;   ///< what was added to the diagonal of H before it was factored
+  /// Group after group its inputs, the last position first: the place of each one's codes, and
+  /// its position in the factor.
+  const int32_t *columns, *positions;
+  /// Of `pith_refit_pack`, all panels; per panel and group how many members reach into it.
+  const float *factor;
+  const int32_t *counts;
+  const uint8_t *codes;  ///< inputs × stride
+  const float *zeros;    ///< groups × stride
+  /// positions × stride: w - q, and (w' - q) · pivot, the rows of (w - q) · R.
+  const float *differences, *residuals;
+} PithRefit;
+
+/// Groups as `pith_refit_terms` counts them, with the right side.
+static inline size_t pith_refit_padded(size_t groups) { return (groups + 4) / 4 * 4; }
+
+/// Some panels of a factor L (width × width, lower), from panel `first` on: PITH_REFIT_PANEL
+/// columns of those rows of each group that reach into them, one after the other. positions: as in
+/// `PithRefit`; counts and packed: where these panels' own begin.
+void pith_refit_pack(const float *factor, size_t width, const int32_t *positions, size_t members,
+                     size_t first, size_t count, const int32_t *counts, float *packed);
+
+/// The normal equations of the scales of `chunks` times PITH_SWEEP_LANES rows, at most
+/// PITH_REFIT_LANES, from row `row` of the tile on. With v_g the steps (code - zero) of a group and
+/// Y_g = v_g · R, H + damping = R · Rᵀ: left[g][h] = Y_g · Y_h - damping · v_g · v_h for g ≤ h, and
+/// right[g] = Y_g · residuals - damping · v_g · differences.
+///
+/// - scratch: per chunk (width / 4 + 16 · padded groups) × PITH_SWEEP_LANES.
+/// - left: per chunk padded × padded × PITH_SWEEP_LANES; more is written than what is named above.
+/// - right: per chunk groups × PITH_SWEEP_LANES.
+void pith_refit_terms(const PithRefit *job, size_t row, size_t chunks, float *scratch, float *left,
+                      float *right);
 
 #ifdef __cplusplus
 }

@@ -41,7 +41,7 @@ struct ColumnRun<S: SweepScalar> {
   /// GPTQ over the columns, the last one first; `pith_sweep_integer` says what the operands are.
   func sweepPlainly(
     factor: UnsafePointer<S>, sums: UnsafePointer<S>?, differences: UnsafeMutablePointer<S>,
-    rowLoss: UnsafeMutablePointer<S>?
+    residuals: UnsafeMutablePointer<S>?, rowLoss: UnsafeMutablePointer<S>?
   ) -> (loss: Double, squaredError: Double) {
     var (loss, squaredError) = (0.0, 0.0)
     for row in 0..<stride {
@@ -60,7 +60,9 @@ struct ColumnRun<S: SweepScalar> {
         let value = step * scales[grid]
         codes[Int(codeIndex[column]) * stride + row] = S.byte(step + zeros[grid])
         differences[place] = targets[place] - value
-        let cost = Double((wanted - value) * pivot)
+        let residual = (wanted - value) * pivot
+        residuals?[place] = residual
+        let cost = Double(residual)
         own += cost * cost
         squaredError += Double(differences[place]) * Double(differences[place])
       }

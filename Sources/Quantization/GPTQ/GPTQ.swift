@@ -30,7 +30,7 @@ public enum GPTQ {
     if case .group(let size) = scheme.granularity, weight.columns % size != 0 {
       throw .weights(.groupDoesNotDivide(group: size, columns: weight.columns))
     }
-    var target = weight.decodedBase()
+    var target = weight.decodedBase(pool: pool)
     do { try target.checkFinite() } catch { throw .weights(error) }
     let gramMatrix = try PreparedGram(gram, weight: target)
     var report = GPTQReport()
@@ -50,31 +50,73 @@ public enum GPTQ {
     let weak = try WeakColumns(
       weight, target: target, diagonal: gramMatrix.diagonal, scheme: scheme, options: options,
       pool: pool)
-    let (base, free) =
+    var best = try start(
+      weight, target, gramMatrix, scheme, options, weak, pool, report: report)
+    guard options.rounding == .learned else { return (best.weight, best.report) }
+    if let other = options.withLessDamping(rows: rows, inputs: weight.columns) {
+      let second = try start(
+        weight, target, gramMatrix, scheme, other, weak, pool, report: report)
+      if second.report.weightedError < best.report.weightedError { best = second }
+    }
+    result = learn(
+      best.weight, best.target, NormalizedGram(gramMatrix.matrix, mean: gramMatrix.mean),
+      options, pool, &best.report)
+    return (result, best.report)
+  }
+
+  /// A weight after its sweep and its refit.
+  private struct Start {
+    var weight: CompressedWeight
+    /// What the base stands for.
+    var target: Matrix<Float>
+    var report: GPTQReport
+  }
+
+  private static func start(
+    _ weight: CompressedWeight, _ target: Matrix<Float>, _ gram: PreparedGram,
+    _ scheme: IntegerScheme, _ options: GPTQOptions, _ weak: WeakColumns, _ pool: WorkerPool,
+    report: GPTQReport
+  ) throws(QuantizationError) -> Start {
+    var start = Start(weight: weight, target: target, report: report)
+    let outcome =
       options.usesSingle
       ? try sweep(
-        target, gramMatrix, weight.mask, scheme, options, weak, pool, in: Float.self, &report)
+        target, gram, weight.mask, scheme, options, weak, pool, in: Float.self, &start.report)
       : try sweep(
-        target, gramMatrix, weight.mask, scheme, options, weak, pool, in: Double.self, &report)
-    result.base = .integer(base)
-    if let free {
+        target, gram, weight.mask, scheme, options, weak, pool, in: Double.self, &start.report)
+    start.weight.base = .integer(outcome.base)
+    if let free = outcome.free {
       let settled = try weak.settled(free, target: target)
-      result.outliers = settled.outliers
-      target = settled.target
-      report.weakColumns = weak.numbers
+      start.weight.outliers = settled.outliers
+      start.target = settled.target
+      start.report.weakColumns = weak.numbers
     }
-    guard options.refit || options.rounding == .learned else { return (result, report) }
-    let normalized = NormalizedGram(gramMatrix.matrix, mean: gramMatrix.mean)
-    if options.refit {
+    guard options.refit else { return start }
+    if let refit = outcome.refit {
+      start.weight = take(refit, start.weight, gram.mean, &start.report)
+    } else {
       let refitted = ScaleRefit.refit(
-        result, target: target, gram: normalized, before: report.sweepError, pool: pool)
-      result = refitted.weight
-      report.refit = refitted.report
+        start.weight, target: start.target, gram: NormalizedGram(gram.matrix, mean: gram.mean),
+        before: start.report.sweepError, pool: pool)
+      start.weight = refitted.weight
+      start.report.refit = refitted.report
     }
-    if options.rounding == .learned {
-      result = learn(result, target, normalized, options, pool, &report)
-    }
-    return (result, report)
+    return start
+  }
+
+  /// The weight with the scales that its sweep fitted.
+  private static func take(
+    _ refit: RefitProblem.Outcome, _ weight: CompressedWeight, _ mean: Double,
+    _ report: inout GPTQReport
+  ) -> CompressedWeight {
+    guard case .integer(var base) = weight.base else { return weight }
+    base.scales = base.grid.tensor(ofScales: refit.scales, shape: base.scales.shape)
+    report.refit = ScaleRefit.Report(
+      before: report.sweepError, after: max(0, report.sweepError + refit.change * mean),
+      rowsImproved: refit.rowsImproved)
+    var result = weight
+    result.base = .integer(base)
+    return result
   }
 
   /// Codes and scales in turn, until a round gains next to nothing.
@@ -108,7 +150,9 @@ public enum GPTQ {
     _ target: Matrix<Float>, _ gram: PreparedGram, _ mask: Mask?, _ scheme: IntegerScheme,
     _ options: GPTQOptions, _ weak: WeakColumns, _ pool: WorkerPool, in: S.Type,
     _ report: inout GPTQReport
-  ) throws(QuantizationError) -> (base: IntegerBase, free: Matrix<Float>?) {
+  ) throws(QuantizationError) -> (
+    base: IntegerBase, free: Matrix<Float>?, refit: RefitProblem.Outcome?
+  ) {
     let order = SweepOrder(
       gram.diagonal, scheme: scheme, order: options.order, free: weak.numbers)
     let factor: CholeskyResult<S>
@@ -124,14 +168,17 @@ public enum GPTQ {
     let sweep = try Sweep(
       target: target, gridTarget: weak.cleared(target), mask: mask, scheme: scheme, order: order,
       factor: factor.factor,
-      block: options.block, pool: pool)
+      block: options.block,
+      refitDamping: options.refit ? factor.dampingUsed * gram.normalizedMean : nil, pool: pool)
     let outcome = try sweep.run(pool: pool)
     guard outcome.loss.isFinite, outcome.squaredError.isFinite else {
       throw .overflow(operation: "GPTQ")
     }
     report.dampedError = outcome.loss * gram.mean
     report.sweepError = max(
-      0, report.dampedError - factor.dampingUsed * gram.mean * outcome.squaredError)
-    return (outcome.base, outcome.free)
+      0,
+      report.dampedError
+        - factor.dampingUsed * gram.normalizedMean * gram.mean * outcome.squaredError)
+    return (outcome.base, outcome.free, outcome.refit)
   }
 }

@@ -23,7 +23,8 @@ public struct GPTQOptions: Sendable, Hashable {
     /// By the sweep.
     case sweep
     /// By the sweep, then coordinate descent on the layer's error, in turn with the scales where
-    /// `refit` is on; never worse than the sweep.
+    /// `refit` is on; never worse than the sweep. Where there are twice as many calibration rows as
+    /// inputs, a sweep with a tenth of the damping is tried as a start too.
     case learned
   }
 
@@ -63,6 +64,15 @@ public struct GPTQOptions: Sendable, Hashable {
     case .single: true
     case .double: false
     }
+  }
+
+  /// The options of learned rounding's second start; nil where less damping would follow the text's
+  /// own chance, or leave f32's reach.
+  func withLessDamping(rows: Int?, inputs: Int) -> GPTQOptions? {
+    guard usesSingle, let rows, rows >= 2 * inputs, damping > 1e-3 else { return nil }
+    var other = self
+    other.damping = max(damping / 10, 1e-3)
+    return other
   }
 
   func check() throws(QuantizationError) {

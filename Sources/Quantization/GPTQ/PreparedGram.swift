@@ -42,6 +42,9 @@ struct PreparedGram: Sendable {
   /// Whether any input was active.
   var isInformed: Bool { mean > 0 && mean.isFinite && dead.count < matrix.rows }
 
+  /// The mean diagonal of what is factored, dead inputs counted as 1.
+  var normalizedMean: Double { 1 + Double(dead.count) / Double(matrix.rows) }
+
   var diagonal: [Double] { (0..<matrix.rows).map { matrix[$0, $0] } }
 
   /// Columns of dead inputs multiply zeros: they must not widen a grid.

@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Synchronization
 import Tensors
 import Weights
 
@@ -24,13 +25,18 @@ struct Sweep<S: SweepScalar>: Sendable {
   private let offsets: [Range<Int>: Int]
   /// Of every run the transpose of its diagonal block of the factor.
   private let packedFactor: [S]
+  /// The inverse of the factor's block of each panel whose grid is fitted on updated weights, by
+  /// the block's first row: a product takes half as long as a solution.
+  let inverses: [Int: Matrix<S>]
   /// The grids of every group, when they were fitted before the sweep.
   let fixed: FixedGrids?
+  /// What fits the scales to the codes of each tile at its end.
+  let refit: SweepRefit?
 
   init(
     target: Matrix<Float>, gridTarget: Matrix<Float>, mask: Mask?, scheme: IntegerScheme,
     order: SweepOrder,
-    factor: Matrix<S>, block: Int, pool: WorkerPool
+    factor: Matrix<S>, block: Int, refitDamping: Double?, pool: WorkerPool
   ) throws(QuantizationError) {
     self.target = target
     self.mask = mask
@@ -58,11 +64,38 @@ struct Sweep<S: SweepScalar>: Sendable {
       offsets[range] = packed.count
       for column in range { for other in range { packed.append(factor[other, column]) } }
     }
+    inverses = order.isStatic ? [:] : Self.inverses(of: factor, panels: spans.flatMap(\.panels))
     self.offsets = offsets
     packedFactor = packed
     fixed =
       order.isStatic
       ? try FixedGrids(gridTarget, mask: mask, scheme: scheme, pool: pool) : nil
+    refit =
+      if let refitDamping, let factor = factor as? Matrix<Float> {
+        SweepRefit(
+          order, columnOrder: columnOrder, factor: factor, grid: scheme.grid,
+          damping: refitDamping, pool: pool)
+      } else { nil }
+  }
+
+  private static func inverses(
+    of factor: Matrix<S>, panels: [SweepOrder.Panel]
+  ) -> [Int: Matrix<S>] {
+    var result: [Int: Matrix<S>] = [:]
+    // Nothing was updated before the first panel.
+    for panel in panels.map(\.range) where panel.upperBound < factor.rows {
+      let block = Matrix<S>(
+        rows: panel.count, columns: panel.count,
+        values: panel.flatMap { row -> ArraySlice<S> in
+          let line = row * factor.columns
+          return factor.values[line + panel.lowerBound..<line + panel.upperBound]
+        })
+      // Pivots are positive; without an inverse the panel is solved for.
+      if let inverse = try? Triangular.inverse(block, .lower) {
+        result[panel.lowerBound] = inverse
+      }
+    }
+    return result
   }
 
   /// Rows of a tile, a function of the extents alone: enough for a product's kernels, few enough
@@ -86,18 +119,6 @@ struct Sweep<S: SweepScalar>: Sendable {
     }
   }
 
-  /// One grid for each row of a group's updated weights.
-  func grids(of panel: Matrix<Float>) throws(QuantizationError) -> IntegerBase {
-    do {
-      return try IntegerEncoder(
-        scheme.with(granularity: .channel), columns: panel.columns
-      ).encode(panel).base
-    } catch {
-      // The target was checked: only updates can have left the range.
-      throw .overflow(operation: "GPTQ")
-    }
-  }
-
   struct Outcome: Sendable {
     let base: IntegerBase
     /// Σ ((w − q)·R_jj)², w as updated.
@@ -106,6 +127,8 @@ struct Sweep<S: SweepScalar>: Sendable {
     let squaredError: Double
     /// The columns that were not rounded, in the order's end's own order; nil for none.
     let free: Matrix<Float>?
+    /// The scales fitted to the codes; nil where the sweep did not.
+    let refit: RefitProblem.Outcome?
   }
 
   func run(pool: WorkerPool) throws(QuantizationError) -> Outcome {
@@ -115,15 +138,21 @@ struct Sweep<S: SweepScalar>: Sendable {
     let codeBytes = PackedCodes.bytes(count: columns, bits: scheme.bits)
     var packed = [UInt8](repeating: 0, count: rows * codeBytes)
     let tiles: [TileOutcome]
+    // Those that are done, for the next ones.
+    let spare = Mutex<[TileSweep<S>]>([])
     do {
       tiles = try packed.withUnsafeMutableBufferPointer { buffer in
         // Tiles write to rows of their own.
         nonisolated(unsafe) let start = buffer.baseAddress
         return try pool.map((rows + tile - 1) / tile) { (index: Int) throws -> TileOutcome in
           guard let start else { return TileOutcome() }
-          return try TileSweep(
-            self, rows: index * tile..<min((index + 1) * tile, rows)
-          ).run(packed: start)
+          let range = index * tile..<min((index + 1) * tile, rows)
+          let old = range.count == tile ? spare.withLock { $0.popLast() } : nil
+          old?.begin(range)
+          let own = old ?? TileSweep(self, rows: range)
+          let outcome = try own.run(packed: start)
+          if range.count == tile { spare.withLock { $0.append(own) } }
+          return outcome
         }
       }
     } catch let error as QuantizationError {
@@ -147,7 +176,8 @@ struct Sweep<S: SweepScalar>: Sendable {
       ? nil : Matrix(rows: rows, columns: order.free, values: tiles.flatMap(\.free))
     return Outcome(
       base: base, loss: tiles.reduce(0) { $0 + $1.loss },
-      squaredError: tiles.reduce(0) { $0 + $1.squaredError }, free: free)
+      squaredError: tiles.reduce(0) { $0 + $1.squaredError }, free: free,
+      refit: refit == nil ? nil : RefitProblem.Outcome(joining: tiles.compactMap(\.refit)))
   }
 }
 
@@ -159,6 +189,7 @@ struct TileOutcome: Sendable {
   var zeros: [UInt8] = []
   var loss = 0.0
   var squaredError = 0.0
+  var refit: RefitProblem.Outcome?
 }
 
 /// Grids that were fitted on the weights as they were before the sweep.

@@ -7,9 +7,11 @@ protocol SweepScalar: BLASScalar {
   static var rounder: Self { get }
   /// A whole number from 0 to 255 as a byte.
   static func byte(_ value: Self) -> UInt8
+  /// - Parameter residuals: where (w' − q)·R_jj goes; may be the targets' own place.
   static func sweep(
     _ run: ColumnRun<Self>, factor: UnsafePointer<Self>, sums: UnsafePointer<Self>?,
-    differences: UnsafeMutablePointer<Self>, rowLoss: UnsafeMutablePointer<Self>?
+    differences: UnsafeMutablePointer<Self>, residuals: UnsafeMutablePointer<Self>?,
+    rowLoss: UnsafeMutablePointer<Self>?
   ) -> (loss: Double, squaredError: Double)
 }
 
@@ -21,10 +23,12 @@ extension Float: SweepScalar {
 
   static func sweep(
     _ run: ColumnRun<Float>, factor: UnsafePointer<Float>, sums: UnsafePointer<Float>?,
-    differences: UnsafeMutablePointer<Float>, rowLoss: UnsafeMutablePointer<Float>?
+    differences: UnsafeMutablePointer<Float>, residuals: UnsafeMutablePointer<Float>?,
+    rowLoss: UnsafeMutablePointer<Float>?
   ) -> (loss: Double, squaredError: Double) {
     var columns = PithColumns(run)
-    let found = pith_sweep_integer(&columns, factor, sums, differences, rowLoss)
+    let found = pith_sweep_integer(
+      &columns, factor, sums, differences, residuals, rowLoss)
     return (found.loss, found.squared_error)
   }
 }
@@ -37,9 +41,11 @@ extension Double: SweepScalar {
 
   static func sweep(
     _ run: ColumnRun<Double>, factor: UnsafePointer<Double>, sums: UnsafePointer<Double>?,
-    differences: UnsafeMutablePointer<Double>, rowLoss: UnsafeMutablePointer<Double>?
+    differences: UnsafeMutablePointer<Double>, residuals: UnsafeMutablePointer<Double>?,
+    rowLoss: UnsafeMutablePointer<Double>?
   ) -> (loss: Double, squaredError: Double) {
-    run.sweepPlainly(factor: factor, sums: sums, differences: differences, rowLoss: rowLoss)
+    run.sweepPlainly(
+      factor: factor, sums: sums, differences: differences, residuals: residuals, rowLoss: rowLoss)
   }
 }
 

@@ -12,18 +12,16 @@ extension TileSweep {
   func fitGrids(_ panel: SweepOrder.Panel) throws(QuantizationError) {
     let number = Int(sweep.gridIndex[panel.range.lowerBound])
     solve(panel.range, sums)
-    let updated = try grids(of: panel.range, adding: panelValues)
-    use(updated, for: number, rows: 0..<rows.count)
+    let updated = try grids(of: panel.range, updated: true)
+    use(updated, for: number) { _ in true }
     // Nothing was updated before the first group.
     guard panel.range.upperBound < columns else { return }
-    let original = try grids(of: panel.range, adding: [])
+    let original = try grids(of: panel.range, updated: false)
     guard original != updated else { return }
     let after = losses(panel)
-    use(original, for: number, rows: 0..<rows.count)
+    use(original, for: number) { _ in true }
     let before = losses(panel)
-    for row in 0..<rows.count where !(before[row] < after[row]) {
-      use(updated, for: number, rows: row..<row + 1)
-    }
+    use(updated, for: number) { !(before[$0] < after[$0]) }
   }
 
   /// What each row loses in a panel on its present grids; nothing of it stays but the codes.
@@ -31,9 +29,11 @@ extension TileSweep {
     let place =
       (panel.range.lowerBound - span.lowerBound)
       * stride..<(panel.range.upperBound - span.lowerBound) * stride
-    let (saved, loss, squaredError) = (Array(sums[place]), loss, squaredError)
+    // Only what runs leave to each other changes the sums.
+    let saved = panel.runs.count > 1 ? Array(sums[place]) : nil
+    let (loss, squaredError) = (loss, squaredError)
     defer {
-      sums.replaceSubrange(place, with: saved)
+      if let saved { sums.replaceSubrange(place, with: saved) }
       (self.loss, self.squaredError) = (loss, squaredError)
     }
     var result = [S](repeating: 0, count: stride)
@@ -41,32 +41,55 @@ extension TileSweep {
     return result
   }
 
-  /// Grids of one group's weights plus some updates of them; scales and zero points by rows.
+  /// Grids of one group's weights, as they were or plus `panelValues`, their updates.
   private func grids(
-    of panel: Range<Int>, adding updates: [S]
+    of panel: Range<Int>, updated: Bool
   ) throws(QuantizationError) -> FittedGrids {
-    let count = rows.count
-    var values = [Float](repeating: 0, count: count * panel.count)
-    // Sixteen rows at a time: their lines stay in the first cache while they are written.
-    for first in Swift.stride(from: 0, to: count, by: 16) {
-      for (offset, position) in panel.reversed().enumerated() {
-        let line = position * stride
-        for row in first..<min(first + 16, count) {
-          var value = targets[line + row]
-          if !updates.isEmpty { value += updates[line - panel.lowerBound * stride + row] }
-          if !kept.isEmpty { value *= kept[line + row] }
-          values[row * panel.count + offset] = Float(value)
+    let (count, stride, start) = (rows.count, stride, panel.lowerBound * stride)
+    let isOwn = updated || !kept.isEmpty
+    if isOwn {
+      if !updated { panelValues = Array(repeating: 0, count: panel.count * stride) }
+      panelValues.withUnsafeMutableBufferPointer { values in
+        targets.withUnsafeBufferPointer { targets in
+          for index in 0..<values.count { values[index] += targets[start + index] }
+        }
+        guard !kept.isEmpty else { return }
+        kept.withUnsafeBufferPointer { kept in
+          for index in 0..<values.count { values[index] *= kept[start + index] }
         }
       }
     }
-    let fitted = try sweep.grids(of: Matrix(rows: count, columns: panel.count, values: values))
-    return FittedGrids(scales: fitted.scales.floats(), zeros: fitted.zeroPoints())
+    let values = Matrix<Float>(rows: count, columns: panel.count) { values in
+      targets.withUnsafeBufferPointer { targets in
+        panelValues.withUnsafeBufferPointer { own in
+          guard let to = values.baseAddress, let before = targets.baseAddress,
+            let after = own.baseAddress
+          else { return }
+          TileLayout.turned(
+            isOwn ? after : before + start, columns: panel.count, rows: count, stride: stride,
+            into: to)
+        }
+      }
+    }
+    do {
+      let fitted = try sweep.scheme.rowGrids(of: values)
+      return FittedGrids(scales: fitted.scales, zeros: fitted.zeros)
+    } catch {
+      // The target was checked: only updates can have left the range.
+      throw .overflow(operation: "GPTQ")
+    }
   }
 
-  private func use(_ grids: FittedGrids, for number: Int, rows: Range<Int>) {
-    for row in rows {
-      scales[number * stride + row] = S(grids.scales[row])
-      zeros[number * stride + row] = S(grids.zeros[row])
+  /// Rounds on other grids from here on, in the rows asked for.
+  private func use(_ grids: FittedGrids, for number: Int, in isAsked: (Int) -> Bool) {
+    let (start, count) = (number * stride, rows.count)
+    scales.withUnsafeMutableBufferPointer { scales in
+      zeros.withUnsafeMutableBufferPointer { zeros in
+        for row in 0..<count where isAsked(row) {
+          scales[start + row] = S(grids.scales[row])
+          zeros[start + row] = S(grids.zeros[row])
+        }
+      }
     }
   }
 }
@@ -74,5 +97,5 @@ extension TileSweep {
 /// One grid for each row of a tile.
 private struct FittedGrids: Equatable {
   let scales: [Float]
-  let zeros: [UInt8]
+  let zeros: [Float]
 }

@@ -6,18 +6,20 @@ import Weights
 /// The sweep over one tile of rows.
 ///
 /// Everything lies by columns (inputs × rows), the inputs in the factor's order, which is the
-/// sweep's backwards.
-final class TileSweep<S: SweepScalar> {
+/// sweep's backwards. One after the other goes through the same memory: a fresh page costs a fault.
+/// Sendable because it is handed on between tiles, and never used by two at once.
+final class TileSweep<S: SweepScalar>: @unchecked Sendable {
   let sweep: Sweep<S>
-  let rows: Range<Int>
+  private(set) var rows: Range<Int>
   let stride: Int
   let columns: Int
-  /// The weights as they were.
+  /// The weights as they were; of columns that are done, where scales are refitted, (w' − q)·R_jj
+  /// instead: the rows of D·R.
   var targets: [S]
   /// What was taken from them: w − q.
-  private var differences: [S]
+  private(set) var differences: [S]
   /// Codes by column, not by position; columns × stride.
-  private var codes: [UInt8]
+  private(set) var codes: [UInt8]
   /// groups × stride.
   var scales: [S]
   var zeros: [S]
@@ -38,24 +40,32 @@ final class TileSweep<S: SweepScalar> {
     let stride = ColumnRun<S>.stride(rows: rows.count)
     let columns = columns
     self.stride = stride
-    targets = Array(unsafeUninitializedCapacity: columns * stride) { target, initialized in
-      sweep.target.values.withUnsafeBufferPointer { source in
-        if let to = target.baseAddress, let from = source.baseAddress {
-          TileLayout.gathered(
-            from, width: columns, rows: rows, stride: stride, order: sweep.columnOrder, into: to)
-        }
-      }
-      initialized = columns * stride
-    }
     let groups = columns / sweep.order.group
-    differences = Array(repeating: 0, count: columns * stride)
-    codes = Array(repeating: 0, count: columns * stride)
+    targets = LargePages.zeros(count: columns * stride)
+    differences = LargePages.zeros(count: columns * stride)
+    codes = LargePages.zeros(count: columns * stride)
     scales = Array(repeating: 1, count: groups * stride)
     zeros = Array(repeating: 0, count: groups * stride)
     sums = Array(
       repeating: 0, count: max(sweep.spans.map(\.range.count).max() ?? 0, sweep.order.free) * stride
     )
     kept = []
+    begin(rows)
+  }
+
+  /// Takes on other rows, as many.
+  func begin(_ rows: Range<Int>) {
+    self.rows = rows
+    (loss, squaredError) = (0, 0)
+    let (stride, columns) = (stride, columns)
+    targets.withUnsafeMutableBufferPointer { target in
+      sweep.target.values.withUnsafeBufferPointer { source in
+        if let to = target.baseAddress, let from = source.baseAddress {
+          TileLayout.gathered(
+            from, width: columns, rows: rows, stride: stride, order: sweep.columnOrder, into: to)
+        }
+      }
+    }
     if let mask = sweep.mask {
       kept = Array(repeating: 0, count: columns * stride)
       for (position, column) in sweep.columnOrder.enumerated() {
@@ -65,7 +75,7 @@ final class TileSweep<S: SweepScalar> {
       }
     }
     if let fixed = sweep.fixed {
-      for group in 0..<groups {
+      for group in 0..<columns / sweep.order.group {
         for (index, row) in rows.enumerated() {
           let from = fixed.isPerTensor ? 0 : row * fixed.groups + group
           scales[group * stride + index] = S(fixed.scales[from])
@@ -89,6 +99,9 @@ final class TileSweep<S: SweepScalar> {
     let free = settleFree()
     var outcome = assembled(packed)
     outcome.free = free
+    if let refit = sweep.refit, let tile = self as? TileSweep<Float> {
+      outcome.refit = tile.refitted(refit)
+    }
     return outcome
   }
 
@@ -118,6 +131,22 @@ final class TileSweep<S: SweepScalar> {
   /// panelValues ← L⁻ᵀ of a panel · its sums.
   func solve(_ panel: Range<Int>, _ from: [S]) {
     let place = (panel.lowerBound - span.lowerBound) * stride
+    if let inverse = sweep.inverses[panel.lowerBound], stride > 0 {
+      let (count, stride) = (panel.count, stride)
+      if panelValues.count != count * stride {
+        panelValues = Array(repeating: 0, count: count * stride)
+      }
+      panelValues.withUnsafeMutableBufferPointer { values in
+        from.withUnsafeBufferPointer { from in
+          guard let x = values.baseAddress, let b = from.baseAddress else { return }
+          BLAS.gemm(
+            m: count, n: stride, k: count, alpha: 1, a: inverse.values, lda: count,
+            transposeA: true, b: b + place, ldb: stride, transposeB: false, beta: 0, c: x,
+            ldc: stride)
+        }
+      }
+      return
+    }
     panelValues = Array(from[place..<place + panel.count * stride])
     guard panel.upperBound < columns, stride > 0 else { return }
     let (stride, columns) = (stride, columns)
@@ -175,7 +204,8 @@ final class TileSweep<S: SweepScalar> {
     let (start, top) = (range.lowerBound * stride, (1 << sweep.scheme.bits) - 1)
     let stride = stride
     let place = (range.lowerBound - span.lowerBound) * stride
-    let found = targets.withUnsafeBufferPointer { targets in
+    let keepsResiduals = sweep.refit != nil && rowLoss == nil
+    let found = targets.withUnsafeMutableBufferPointer { targets in
       differences.withUnsafeMutableBufferPointer { differences in
         codes.withUnsafeMutableBufferPointer { codes in
           scales.withUnsafeBufferPointer { scales in
@@ -194,7 +224,8 @@ final class TileSweep<S: SweepScalar> {
                         codeIndex: codeIndex, gridIndex: gridIndex, codes: c, scales: s, zeros: z,
                         kept: kept.isEmpty ? nil : kept.baseAddress.map { $0 + start }),
                       factor: factor, sums: sums.baseAddress.map { $0 + place },
-                      differences: d + start, rowLoss: rowLoss)
+                      differences: d + start, residuals: keepsResiduals ? t + start : nil,
+                      rowLoss: rowLoss)
                   }
                 }
               }

@@ -1,0 +1,166 @@
+import Kernels
+import LinearAlgebra
+import Tensors
+import Weights
+
+/// The least squares of the scales, out of the sweep's own factor.
+///
+/// With H' = R·Rᵀ the damped matrix, v_g the codes of a group and Y_g = v_g·R, the normal equations
+/// of a row are Y_g·Y_h and Y_g·(D·R): R is a triangle, so Y takes half the work of v·H, and D·R is
+/// what the sweep rounds away at each input. v_g·v_h and v_g·D, times the damping, are taken off
+/// again.
+struct SweepRefit: Sendable {
+  let groups: Int
+  let damping: Float
+  let grid: IntegerGrid
+  /// Group after group its inputs and their positions, the last position first.
+  private let columns: [Int32]
+  private let positions: [Int32]
+  /// Per panel of the factor and group the inputs that reach into it.
+  private let counts: [Int32]
+  private let packed: [Float]
+
+  /// Nil where scales are not one for each group of every row, where columns stay free, or where so
+  /// many groups would make their own products the most of the work.
+  ///
+  /// - Parameter damping: what was added to the diagonal of what was factored.
+  init?(
+    _ order: SweepOrder, columnOrder: [Int], factor: Matrix<Float>, grid: IntegerGrid,
+    damping: Double, pool: WorkerPool
+  ) {
+    let (width, members) = (factor.rows, order.group)
+    let groups = width / members
+    guard grid.granularity != .tensor, order.free == 0, groups * groups <= width else { return nil }
+    self.groups = groups
+    self.damping = Float(damping)
+    self.grid = grid
+    var places = [[Int]](repeating: [], count: groups)
+    for position in columnOrder.indices.reversed() {
+      places[columnOrder[position] / members].append(position)
+    }
+    let positions = places.flatMap { $0.map { Int32($0) } }
+    self.positions = positions
+    columns = positions.map { Int32(columnOrder[Int($0)]) }
+    let length = Int(PITH_REFIT_PANEL)
+    let panels = (width + length - 1) / length
+    // An input reaches into the panels up to its own.
+    var counts = [Int32](repeating: 0, count: panels * groups)
+    for (group, own) in places.enumerated() {
+      for position in own { counts[position / length * groups + group] += 1 }
+      for panel in (0..<panels - 1).reversed() {
+        counts[panel * groups + group] += counts[(panel + 1) * groups + group]
+      }
+    }
+    self.counts = counts
+    var starts = [0]
+    for panel in 0..<panels {
+      let inside = counts[panel * groups..<(panel + 1) * groups].reduce(0) { $0 + Int($1) }
+      starts.append(starts[panel] + inside * length)
+    }
+    let total = starts[panels]
+    packed = Array(unsafeUninitializedCapacity: total) { buffer, initialized in
+      LargePages.advise(UnsafeMutableRawBufferPointer(buffer))
+      // Panels have places of their own.
+      nonisolated(unsafe) let base = buffer.baseAddress
+      let step = 8
+      let (begins, counts) = (starts, counts)
+      pool.forEach((panels + step - 1) / step) { (part: Int) -> Void in
+        guard let base else { return }
+        let first = part * step
+        counts.withUnsafeBufferPointer { counts in
+          pith_refit_pack(
+            factor.values, width, positions, members, first, min(step, panels - first),
+            counts.baseAddress.map { $0 + first * groups }, base + begins[first])
+        }
+      }
+      initialized = total
+    }
+  }
+
+  /// One chunk's equations, as the kernel writes them.
+  struct Room {
+    let padded: Int
+    var scratch: [Float]
+    var left: [Float]
+    var right: [Float]
+
+    init(_ refit: SweepRefit) {
+      let lanes = Int(PITH_REFIT_LANES)
+      padded = pith_refit_padded(refit.groups)
+      scratch = LargePages.zeros(count: (refit.columns.count / 4 + 1 + 16 * padded) * lanes)
+      left = Array(repeating: 0, count: padded * padded * lanes)
+      right = Array(repeating: 0, count: refit.groups * lanes)
+    }
+  }
+
+  /// The equations of some chunks of rows from a tile's row on.
+  func fill(
+    _ room: inout Room, row: Int, chunks: Int, stride: Int, codes: [UInt8], zeros: [Float],
+    differences: [Float], residuals: [Float]
+  ) {
+    columns.withUnsafeBufferPointer { columns in
+      positions.withUnsafeBufferPointer { positions in
+        packed.withUnsafeBufferPointer { factor in
+          counts.withUnsafeBufferPointer { counts in
+            codes.withUnsafeBufferPointer { codes in
+              zeros.withUnsafeBufferPointer { zeros in
+                differences.withUnsafeBufferPointer { differences in
+                  residuals.withUnsafeBufferPointer { residuals in
+                    var job = PithRefit(
+                      groups: groups, members: columns.count / groups, stride: stride,
+                      damping: damping, columns: columns.baseAddress,
+                      positions: positions.baseAddress, factor: factor.baseAddress,
+                      counts: counts.baseAddress, codes: codes.baseAddress,
+                      zeros: zeros.baseAddress, differences: differences.baseAddress,
+                      residuals: residuals.baseAddress)
+                    pith_refit_terms(
+                      &job, row, chunks, &room.scratch, &room.left, &room.right)
+                  }
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// One row's equations, the `lane`-th of those in the room.
+  func system(_ room: Room, lane: Int) -> ScaleSystem {
+    let chunk = Int(PITH_SWEEP_LANES)
+    let (number, inside) = (lane / chunk, lane % chunk)
+    var system = ScaleSystem(groups: groups)
+    for group in 0..<groups {
+      for other in group..<groups {
+        let place = (number * room.padded + group) * room.padded + other
+        let value = Double(room.left[place * chunk + inside])
+        system.left[group * groups + other] = value
+        system.left[other * groups + group] = value
+      }
+      system.right[group] = Double(room.right[(number * groups + group) * chunk + inside])
+    }
+    return system
+  }
+}
+
+extension TileSweep where S == Float {
+  /// The best scales for the tile's codes, row by row.
+  func refitted(_ refit: SweepRefit) -> RefitProblem.Outcome {
+    var outcome = RefitProblem.Outcome()
+    var room = SweepRefit.Room(refit)
+    let (chunk, most) = (Int(PITH_SWEEP_LANES), Int(PITH_REFIT_LANES))
+    for first in Swift.stride(from: 0, to: stride, by: most) {
+      let lanes = min(most, stride - first)
+      refit.fill(
+        &room, row: first, chunks: lanes / chunk, stride: stride, codes: codes, zeros: zeros,
+        differences: differences, residuals: targets)
+      for row in first..<min(first + lanes, rows.count) {
+        outcome.append(
+          refit.system(room, lane: row - first).solved(
+            from: (0..<refit.groups).map { scales[$0 * stride + row] },
+            rounding: { refit.grid.stored(scale: $0) }))
+      }
+    }
+    return outcome
+  }
+}
