@@ -31,6 +31,18 @@ PITH_CLONES float pith_largest(const float *x, size_t count, size_t *index) {
   return largest;
 }
 
+PITH_CLONES float pith_maximum(const float *x, size_t count) {
+  Lanes best = Lanes{} - INFINITY, value;
+  size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    load(value, x + i);
+    raise_to(best, value);
+  }
+  float largest = maximum(best);
+  for (; i < count; ++i) largest = x[i] > largest ? x[i] : largest;
+  return largest;
+}
+
 PITH_CLONES double pith_sum_exp(const float *x, size_t count, float shift) {
   double total = 0;
   while (count > 0) {

@@ -12,17 +12,11 @@
 #include <hwy/highway.h>
 
 #include "include/PithProduct.h"
+#include "panels-inl.h"
 
-#ifndef PITH_PRODUCT_EXTENTS
-#define PITH_PRODUCT_EXTENTS
+#ifndef PITH_UNROLLED
 // Sums are registers only when every loop over them is unrolled.
 #define PITH_UNROLLED _Pragma("clang loop unroll(full)")
-namespace pith {
-/// Rows and columns of the weight that are packed at a time: 576 KiB.
-constexpr size_t kPackedRows = 256, kPackedColumns = 576;
-/// The widest panel of any instruction set.
-constexpr size_t kWidestPanel = 32;
-}  // namespace pith
 #endif
 
 HWY_BEFORE_NAMESPACE();
@@ -36,8 +30,6 @@ using Vec = hn::Vec<Tag>;
 using Tag4 = hn::FixedTag<float, 4>;
 using Pairs = hn::RepartitionToWide<Tag4>;
 
-constexpr size_t kWidth = HWY_LANES(float) < 16 ? HWY_LANES(float) : 16;
-constexpr size_t kPanel = 2 * kWidth;
 /// Rows of activations at a time: their sums, two vectors each, fill the registers.
 constexpr size_t kTall = kWidth == 16 ? 14 : 6;
 
@@ -154,6 +146,20 @@ void MultiplyPanels(
 
 }  // namespace
 
+void ProductPack(const float *w, size_t rows, size_t w_stride, size_t columns, float *panels) {
+  for (size_t r = 0; r < rows; r += kPanel) {
+    Pack(
+        w + r * w_stride, rows - r < kPanel ? rows - r : kPanel, w_stride, columns,
+        panels + r * columns);
+  }
+}
+
+void ProductPacked(
+    const float *panels, size_t rows, size_t columns, const float *x, size_t x_rows,
+    size_t x_stride, float *y, size_t y_stride, int adds) {
+  MultiplyPanels(panels, rows, columns, x, x_rows, x_stride, y, y_stride, adds != 0);
+}
+
 void Product(
     const float *w, size_t rows, size_t w_stride, size_t columns, const float *x, size_t x_rows,
     size_t x_stride, float *y, size_t y_stride, float *scratch) {
@@ -161,16 +167,14 @@ void Product(
     const size_t held = rows - row < kPackedRows ? rows - row : kPackedRows;
     for (size_t column = 0; column < columns; column += kPackedColumns) {
       const size_t deep = columns - column < kPackedColumns ? columns - column : kPackedColumns;
-      for (size_t r = 0; r < held; r += kPanel) {
-        Pack(
-            w + (row + r) * w_stride + column, held - r < kPanel ? held - r : kPanel, w_stride,
-            deep, scratch + r * deep);
-      }
+      ProductPack(w + row * w_stride + column, held, w_stride, deep, scratch);
       MultiplyPanels(
           scratch, held, deep, x + column, x_rows, x_stride, y + row, y_stride, column > 0);
     }
   }
 }
+
+size_t PanelWidth() { return kPanel; }
 
 int ProductSuits() {
   return HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 ? 1 : 0;
@@ -188,12 +192,29 @@ size_t pith_product_scratch(void) {
   return (kPackedRows + kWidestPanel) * kPackedColumns;
 }
 
+size_t pith_packed_rows(void) { return kPackedRows; }
+size_t pith_packed_columns(void) { return kPackedColumns; }
+size_t pith_panel_rows(void) { return kWidestPanel; }
+size_t pith_panel_width(void) { return PITH_DISPATCH(PanelWidth)(); }
+
 int pith_product_suits(void) { return PITH_DISPATCH(ProductSuits)(); }
 
 void pith_product(
     const float *w, size_t rows, size_t w_stride, size_t columns, const float *x, size_t x_rows,
     size_t x_stride, float *y, size_t y_stride, float *scratch) {
   PITH_DISPATCH(Product)(w, rows, w_stride, columns, x, x_rows, x_stride, y, y_stride, scratch);
+}
+
+void pith_product_pack(
+    const float *w, size_t rows, size_t w_stride, size_t columns, float *panels) {
+  PITH_DISPATCH(ProductPack)(w, rows, w_stride, columns, panels);
+}
+
+void pith_product_packed(
+    const float *panels, size_t rows, size_t columns, const float *x, size_t x_rows,
+    size_t x_stride, float *y, size_t y_stride, int adds) {
+  PITH_DISPATCH(ProductPacked)(
+      panels, rows, columns, x, x_rows, x_stride, y, y_stride, adds);
 }
 }
 }  // namespace pith

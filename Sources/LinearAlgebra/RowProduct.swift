@@ -37,6 +37,38 @@ public enum RowProduct {
   }
 }
 
+/// Pieces of a weight that are packed once and multiplied several times, where products are exact.
+extension RowProduct {
+  /// The most outputs and columns of a piece.
+  public static let packedOutputs = pith_packed_rows()
+  public static let packedColumns = pith_packed_columns()
+  /// A piece of so many outputs, or a multiple, is whole panels on every instruction set.
+  public static let panelOutputs = pith_panel_rows()
+
+  /// Lends room for `packedOutputs × packedColumns` packed numbers.
+  public static func withPanels(_ body: (UnsafeMutablePointer<Float>) -> Void) {
+    Panels.with(body)
+  }
+
+  /// Packs `outputs × columns` of a weight at a stride.
+  public static func pack(
+    _ w: UnsafePointer<Float>, outputs: Int, wStride: Int, columns: Int,
+    into panels: UnsafeMutablePointer<Float>
+  ) {
+    pith_product_pack(w, outputs, wStride, columns, panels)
+  }
+
+  /// The product with a packed piece, the same bits as `multiply`; `adding` goes on from y.
+  public static func multiply(
+    _ x: UnsafePointer<Float>, rows: Int, xStride: Int, byPacked panels: UnsafePointer<Float>,
+    outputs: Int, columns: Int, into y: UnsafeMutablePointer<Float>, yStride: Int,
+    adding: Bool = false
+  ) {
+    pith_product_packed(
+      panels, outputs, columns, x, rows, xStride, y, yStride, adding ? 1 : 0)
+  }
+}
+
 /// Room for packed weights, one buffer for each product that runs at once; kept, as fresh pages
 /// would cost more than packing does.
 private enum Panels {

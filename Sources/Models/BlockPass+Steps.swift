@@ -9,15 +9,7 @@ import Tensors
 extension BlockPass {
   /// What the projections read, `rows × hiddenSize`.
   func attentionInput(_ x: UnsafeMutablePointer<Float>, into y: UnsafeMutablePointer<Float>) {
-    let width = model.hiddenSize
-    forEachTile(positions.count) { range in
-      let (from, to) = (x + range.lowerBound * width, y + range.lowerBound * width)
-      if model.normalization.placement == .before {
-        block.attentionNorm.apply(from, rows: range.count, into: to)
-      } else {
-        to.update(from: from, count: range.count * width)
-      }
-    }
+    enter(x, into: y) { $0.attentionNorm }
   }
 
   /// What attention's output map reads, `rows × queryWidth`.
@@ -28,7 +20,7 @@ extension BlockPass {
     scratch.with(rows * Self.scratchPerRow(model)) { memory in
       let buffers = AttentionBuffers(
         memory, rows: rows, shape: model.attention, attended: attended)
-      forEachTile(rows) { range in project(x, range, buffers) }
+      forEachTile { parts in project(x, parts, buffers) }
       observer?.observe(
         block: block.description.index, keys: buffers.key, values: buffers.value,
         count: rows * model.attention.keyValueWidth)
@@ -39,28 +31,19 @@ extension BlockPass {
 
   /// x ← x + attention's output.
   func addAttention(_ attended: UnsafeMutablePointer<Float>, to x: UnsafeMutablePointer<Float>) {
-    forEachTile(positions.count) { range in addAttention(attended, to: x, range) }
+    forEachTile { parts in addAttention(attended, to: x, parts) }
   }
 
   /// What the first maps of the feed-forward part read, `rows × hiddenSize`.
   func feedForwardInput(_ x: UnsafeMutablePointer<Float>, into y: UnsafeMutablePointer<Float>) {
-    let width = model.hiddenSize
-    forEachTile(positions.count) { range in
-      let (from, to) = (x + range.lowerBound * width, y + range.lowerBound * width)
-      if model.normalization.placement == .before {
-        block.feedForwardNorm.apply(from, rows: range.count, into: to)
-      } else {
-        to.update(from: from, count: range.count * width)
-      }
-    }
+    enter(x, into: y) { $0.feedForwardNorm }
   }
 
   /// What the last map of the feed-forward part reads, `rows × its width`.
   func feedForwardHidden(_ x: UnsafeMutablePointer<Float>, into y: UnsafeMutablePointer<Float>) {
     let inner = block.description.feedForward.width
-    forEachTile(positions.count) { range in
-      activate(
-        x + range.lowerBound * model.hiddenSize, range.count, into: y + range.lowerBound * inner)
+    forEachTile { parts in
+      activate(x, parts, into: parts.map { y + $0.rows.lowerBound * inner })
     }
   }
 
@@ -69,16 +52,32 @@ extension BlockPass {
     of hidden: UnsafeMutablePointer<Float>, to x: UnsafeMutablePointer<Float>
   ) {
     let inner = block.description.feedForward.width
-    forEachTile(positions.count) { range in
-      addOutput(
-        of: hidden + range.lowerBound * inner, to: x + range.lowerBound * model.hiddenSize,
-        range.count)
+    forEachTile { parts in
+      addOutput(of: parts.map { hidden + $0.rows.lowerBound * inner }, to: x, parts)
     }
   }
 
   /// x ← x + the feed-forward part's output.
   func addFeedForward(to x: UnsafeMutablePointer<Float>) {
-    forEachTile(positions.count) { range in addFeedForward(to: x, range) }
+    forEachTile { parts in addFeedForward(to: x, parts) }
+  }
+
+  private func enter(
+    _ x: UnsafeMutablePointer<Float>, into y: UnsafeMutablePointer<Float>,
+    _ norm: @Sendable (PreparedBlock) -> Norm
+  ) {
+    let width = model.hiddenSize
+    forEachTile { parts in
+      for part in parts {
+        let from = x + part.rows.lowerBound * width
+        let to = y + part.rows.lowerBound * width
+        if model.normalization.placement == .before {
+          norm(part.block).apply(from, rows: part.rows.count, into: to)
+        } else {
+          to.update(from: from, count: part.rows.count * width)
+        }
+      }
+    }
   }
 
   /// The whole block, every site shown to an observer on the way.

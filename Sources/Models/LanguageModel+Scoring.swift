@@ -23,13 +23,35 @@ extension LanguageModel {
   ) throws -> [RowScore?] {
     precondition(targets.count == hidden.rows, "\(targets.count) targets, \(hidden.rows) rows")
     let head = try requireHead()
-    for row in targets.indices where Int(targets[row]) >= description.vocabularySize {
-      let sequence = batch.flatMap { $0.offsets.lastIndex { $0 <= row } } ?? 0
-      throw ModelError.tokenOutOfRange(
-        sequence: sequence, position: row - (batch?.offsets[sequence] ?? 0),
-        token: Int(targets[row]), vocabulary: description.vocabularySize)
-    }
+    try checkTargets(targets, of: batch)
     return try head.scoresOfTargets(hidden, targets: targets, scratch: trunk.scratch, pool: pool)
+  }
+
+  /// Scores a target per row of several matrices of final hidden states, as the sides of a
+  /// perturbation have; the head's table goes by once for all of them.
+  ///
+  /// - Returns: the scores of each, as `scores` gives them.
+  /// - Throws: what `scores` throws; the row of logits that are not finite is counted over all.
+  public func scores(
+    of sides: [Matrix<Float>], targets: [[Int32]]
+  ) throws -> [[RowScore?]] {
+    precondition(
+      sides.map(\.rows) == targets.map(\.count), "a target of every row of every side")
+    let head = try requireHead()
+    for targets in targets { try checkTargets(targets, of: nil) }
+    let rows = targets.map { own in own.indices.filter { own[$0] >= 0 } }
+    let found = try head.scores(
+      head.prepared(Matrix(picking: Array(zip(sides, rows))), pool: pool),
+      targets: targets.flatMap { $0.filter { $0 >= 0 } }, scratch: trunk.scratch, pool: pool)
+    var next = 0
+    return zip(rows, targets).map { rows, own in
+      var result = [RowScore?](repeating: nil, count: own.count)
+      for row in rows {
+        result[row] = found[next]
+        next += 1
+      }
+      return result
+    }
   }
 
   /// −log p of every token but the first of each sequence, given the tokens before it.
@@ -85,6 +107,15 @@ extension LanguageModel {
     }
   }
 
+  private func checkTargets(_ targets: [Int32], of batch: TokenBatch?) throws(ModelError) {
+    for row in targets.indices where Int(targets[row]) >= description.vocabularySize {
+      let sequence = batch.flatMap { $0.offsets.lastIndex { $0 <= row } } ?? 0
+      throw .tokenOutOfRange(
+        sequence: sequence, position: row - (batch?.offsets[sequence] ?? 0),
+        token: Int(targets[row]), vocabulary: description.vocabularySize)
+    }
+  }
+
   func requireHead() throws(ModelError) -> VocabularyHead {
     guard let head else { throw .noHead(modelType: description.modelType) }
     return head
@@ -98,14 +129,22 @@ extension LanguageModel {
 }
 
 extension Matrix where Element == Float {
-  /// A copy of the rows of some numbers, in their order.
-  func picking(_ numbers: [Int]) -> Matrix {
-    Matrix(rows: numbers.count, columns: columns) { target in
-      for (index, number) in numbers.enumerated() {
-        _ = UnsafeMutableBufferPointer(
-          rebasing: target[index * columns..<(index + 1) * columns]
-        ).initialize(from: values[range(ofRow: number)])
+  /// Rows of some numbers of several matrices of one width, one behind the other.
+  init(picking parts: [(matrix: Matrix, rows: [Int])]) {
+    let width = parts.first?.matrix.columns ?? 0
+    precondition(parts.allSatisfy { $0.matrix.columns == width }, "matrices of one width")
+    self.init(rows: parts.reduce(0) { $0 + $1.rows.count }, columns: width) { target in
+      var next = 0
+      for (matrix, rows) in parts {
+        for row in rows {
+          _ = UnsafeMutableBufferPointer(rebasing: target[next..<next + width])
+            .initialize(from: matrix.values[matrix.range(ofRow: row)])
+          next += width
+        }
       }
     }
   }
+
+  /// A copy of the rows of some numbers, in their order.
+  func picking(_ numbers: [Int]) -> Matrix { Matrix(picking: [(self, numbers)]) }
 }

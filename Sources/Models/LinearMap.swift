@@ -109,6 +109,35 @@ public struct LinearMap: Sendable {
     if let bias { pith_add_bias(y, bias, rows, outputs) }
   }
 
+  /// A map's product with rows of inputs.
+  struct Product {
+    let map: LinearMap
+    let x: UnsafePointer<Float>
+    let rows: Int
+    let y: UnsafeMutablePointer<Float>
+  }
+
+  /// Products of maps whose inputs were prepared already; compressed weights go together, so that
+  /// codes that they share are unpacked once.
+  static func applyPrepared(_ products: [Product], pool: WorkerPool) {
+    var weights: [WeightProduct] = []
+    for product in products {
+      guard case .compressed(let weight) = product.map.form, product.rows > 0 else { break }
+      weights.append(WeightProduct(weight, product.x, rows: product.rows, into: product.y))
+    }
+    guard weights.count > 1, weights.count == products.count else {
+      for product in products where product.rows > 0 {
+        product.map.applyPrepared(product.x, rows: product.rows, into: product.y, pool: pool)
+      }
+      return
+    }
+    CompressedWeight.multiplyTransformed(weights, pool: pool)
+    for product in products {
+      guard let bias = product.map.bias else { continue }
+      pith_add_bias(product.y, bias, product.rows, product.map.outputs)
+    }
+  }
+
   private func multiply(
     _ x: UnsafePointer<Float>, rows: Int, _ weights: UnsafePointer<Float>,
     into y: UnsafeMutablePointer<Float>, pool: WorkerPool

@@ -97,9 +97,9 @@ final class ModelTrunk: Sendable {
   func run(
     _ block: PreparedBlock, _ batch: TokenBatch, _ sequences: Range<Int>,
     _ x: UnsafeMutablePointer<Float>, cache: KeyValueCache? = nil,
-    observer: (any SiteObserver)? = nil, finishing rows: [Int]? = nil
+    observer: (any SiteObserver)? = nil
   ) throws {
-    try pass(block, batch, sequences, cache: cache, observer: observer).run(x, finishing: rows)
+    try pass(block, batch, sequences, cache: cache, observer: observer).run(x)
   }
 
   /// Some sequences before one block.
@@ -107,12 +107,24 @@ final class ModelTrunk: Sendable {
     _ block: PreparedBlock, _ batch: TokenBatch, _ sequences: Range<Int>,
     cache: KeyValueCache? = nil, observer: (any SiteObserver)? = nil
   ) -> BlockPass {
+    pass(sides: [block], batch, sequences, cache: cache, observer: observer)
+  }
+
+  /// Some sequences before one block that several sides have, each with its own weights.
+  func pass(
+    sides: [PreparedBlock], _ batch: TokenBatch, _ sequences: Range<Int>,
+    cache: KeyValueCache? = nil, observer: (any SiteObserver)? = nil
+  ) -> BlockPass {
     let (segments, positions) = layout(batch, sequences, cache: cache)
     let highest = Int(positions.max() ?? 0)
     return BlockPass(
-      model: model, block: block, segments: segments, positions: positions,
-      rotary: rotary?.covering(highest + 1), cache: cache, keyValueScheme: keyValueScheme,
-      keyValueScales: keyValueScales, observer: observer, scratch: scratch, pool: pool)
+      model: model, sides: sides,
+      segments: sides.indices.flatMap { side in
+        segments.map { $0.moved(by: side * positions.count) }
+      },
+      positions: sides.flatMap { _ in positions }, rotary: rotary?.covering(highest + 1),
+      cache: cache, keyValueScheme: keyValueScheme, keyValueScales: keyValueScales,
+      observer: observer, scratch: scratch, pool: pool)
   }
 
   /// The final norm and projection of some rows; `y` is `rows × outputWidth` and may be x when

@@ -53,6 +53,21 @@ extension LanguageModel {
     return SoftTargets(joining: parts, width: own.width)
   }
 
+  /// The same of several matrices of final hidden states, as the sides of a perturbation have; the
+  /// head's table goes by once for all of them.
+  public func divergences(
+    of sides: [Matrix<Float>], from targets: SoftTargets, rows picked: [[Int]]
+  ) throws -> [[Double]] {
+    let found = try divergences(
+      of: Matrix(picking: sides.map { ($0, Array(0..<$0.rows)) }), from: targets,
+      rows: picked.flatMap { $0 })
+    var first = 0
+    return picked.map { own in
+      defer { first += own.count }
+      return Array(found[first..<first + own.count])
+    }
+  }
+
   /// KL(teacher ‖ this model) per row of final hidden states, in nats.
   ///
   /// - Parameter picked: the row of the targets that belongs to each row; `hidden.rows` of them.

@@ -101,4 +101,22 @@ public struct TokenBatch: Sendable {
     if first < sequences { result.append(first..<sequences) }
     return result
   }
+
+  /// The same in so many runs of about the same number of rows, or more where one would have more
+  /// than `limit`.
+  func shares(_ count: Int, ofRows limit: Int) -> [Range<Int>] {
+    guard count > 1 else { return chunks(ofRows: limit) }
+    var borders = [0]
+    for sequence in 0..<sequences where sequence > 0 && prefixes[sequence] == nil {
+      // The border nearest to its share of the rows.
+      let middle = offsets[sequence] + offsets[sequence + 1]
+      if borders.count < count, middle * count >= 2 * borders.count * rows {
+        borders.append(sequence)
+      }
+    }
+    borders.append(sequences)
+    let runs = zip(borders, borders.dropFirst()).filter { $0 < $1 }.map { $0..<$1 }
+    let isTooLong = runs.contains { offsets[$0.upperBound] - offsets[$0.lowerBound] > limit }
+    return isTooLong ? chunks(ofRows: limit) : runs
+  }
 }

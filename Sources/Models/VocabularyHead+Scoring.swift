@@ -1,4 +1,5 @@
 import Kernels
+import LinearAlgebra
 import Tensors
 
 extension VocabularyHead {
@@ -10,26 +11,26 @@ extension VocabularyHead {
     var target: Float = -.infinity
 
     mutating func add(_ logits: UnsafePointer<Float>, tokens: Range<Int>, target token: Int) {
-      var index = 0
-      let tileLargest = pith_largest(logits, tokens.count, &index)
-      let shift = max(largest, tileLargest)
-      let added = pith_sum_exp(logits, tokens.count, shift)
-      sum = sum * exponential(Double(largest) - Double(shift)) + added
+      // Where the largest lies is asked for only when it is a new one.
+      let tileLargest = pith_maximum(logits, tokens.count)
       if tileLargest > largest {
+        var index = 0
+        _ = pith_largest(logits, tokens.count, &index)
+        sum *= exponential(Double(largest) - Double(tileLargest))
         largest = tileLargest
         top = Int32(tokens.lowerBound + index)
       }
+      sum += pith_sum_exp(logits, tokens.count, largest)
       if tokens.contains(token) { target = logits[token - tokens.lowerBound] }
     }
 
     mutating func add(_ other: Partial) {
-      let shift = Double(max(largest, other.largest))
-      sum =
-        sum * exponential(Double(largest) - shift)
-        + other.sum * exponential(Double(other.largest) - shift)
       if other.largest > largest {
+        sum = sum * exponential(Double(largest) - Double(other.largest)) + other.sum
         largest = other.largest
         top = other.top
+      } else {
+        sum += other.sum * exponential(Double(other.largest) - Double(largest))
       }
       target = max(target, other.target)
     }
@@ -60,21 +61,25 @@ extension VocabularyHead {
   func scores(
     _ x: Matrix<Float>, targets: [Int32], scratch: ScratchMemory, pool: WorkerPool
   ) throws -> [RowScore] {
-    let rowTiles = (x.rows + Self.tileRows - 1) / Self.tileRows
     let stripes = (vocabulary + Self.stripeTokens - 1) / Self.stripeTokens
+    // Few stripes leave rows to share out.
+    let step = stripes > 2 ? Self.scoredRows : Self.tileRows
+    let rowTiles = (x.rows + step - 1) / step
     let parts = try pool.map(rowTiles * stripes) { (tile: Int) -> [Partial] in
-      let first = tile / stripes * Self.tileRows
-      let rows = first..<min(first + Self.tileRows, x.rows)
+      let first = tile / stripes * step
+      let rows = first..<min(first + step, x.rows)
       let start = tile % stripes * Self.stripeTokens
       let end = min(start + Self.stripeTokens, vocabulary)
       return partials(x, rows, start..<end, targets: targets, scratch: scratch)
     }
+    // A page fault at a stripe's end may bring in pages that another worker let go already.
+    letGo()
     var result: [RowScore] = []
     result.reserveCapacity(x.rows)
     for row in 0..<x.rows {
-      let tile = row / Self.tileRows * stripes
-      var total = parts[tile][row % Self.tileRows]
-      for stripe in 1..<max(stripes, 1) { total.add(parts[tile + stripe][row % Self.tileRows]) }
+      let tile = row / step * stripes
+      var total = parts[tile][row % step]
+      for stripe in 1..<max(stripes, 1) { total.add(parts[tile + stripe][row % step]) }
       result.append(try total.score(row: row))
     }
     return result
@@ -99,10 +104,48 @@ extension VocabularyHead {
     scratch: ScratchMemory
   ) -> [Partial] {
     var result = Array(repeating: Partial(), count: rows.count)
-    forEachTile(x, rows, stripe, scratch: scratch) { row, logits, tokens in
-      result[row].add(logits, tokens: tokens, target: Int(targets[rows.lowerBound + row]))
+    guard isPackable, rows.count > Self.reducedRows else {
+      for first in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.tileRows) {
+        let part = first..<min(first + Self.tileRows, rows.upperBound)
+        forEachTile(x, part, stripe, scratch: scratch) { row, logits, tokens in
+          result[first - rows.lowerBound + row].add(
+            logits, tokens: tokens, target: Int(targets[first + row]))
+        }
+      }
+      return result
+    }
+    // The product's tile and the logits of a few rows stay in the second-level cache.
+    let width = RowProduct.packedOutputs
+    scratch.with(Self.reducedRows * width) { logits in
+      RowProduct.withPanels { panels in
+        for token in stride(from: stripe.lowerBound, to: stripe.upperBound, by: width) {
+          let tokens = token..<min(token + width, stripe.upperBound)
+          pack(tokens, into: panels, scratch: scratch)
+          for row in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.reducedRows) {
+            let count = min(Self.reducedRows, rows.upperBound - row)
+            multiply(x, row, count, byPacked: panels, tokens, into: logits, stride: width)
+            for next in row..<row + count {
+              result[next - rows.lowerBound].add(
+                logits + (next - row) * width, tokens: tokens, target: Int(targets[next]))
+            }
+          }
+        }
+      }
     }
     return result
+  }
+
+  private func multiply(
+    _ x: Matrix<Float>, _ row: Int, _ rows: Int, byPacked panels: UnsafePointer<Float>,
+    _ tokens: Range<Int>, into logits: UnsafeMutablePointer<Float>, stride: Int
+  ) {
+    x.values.withUnsafeBufferPointer { source in
+      guard let base = source.baseAddress else { return }
+      RowProduct.multiply(
+        base + row * x.columns, rows: rows, xStride: x.columns, byPacked: panels,
+        outputs: tokens.count, columns: x.columns, into: logits, yStride: stride)
+    }
+    addBias(tokens, to: logits, rows: rows, stride: stride)
   }
 
   /// Hands out the logits of some rows for some tokens, a tile of the vocabulary at a time.

@@ -14,9 +14,15 @@ struct VocabularyHead: Sendable {
   /// Tokens per tile of logits, and of the table when it must be decoded.
   static let tileTokens = 512
   /// Tokens that one worker takes in a row.
-  static let stripeTokens = 32 * tileTokens
+  static let stripeTokens = 8 * tileTokens
   /// Rows that one worker takes: enough that packing a tile of the table pays.
   static let tileRows = 512
+  /// Rows that are scored at once where stripes are enough to share out: the table is packed
+  /// once for all of them.
+  static let scoredRows = 2048
+  /// Rows whose logits are reduced while they are in the second-level cache; whole steps of the
+  /// product.
+  static let reducedRows = 56
 
   init(_ head: HeadDescription, trunk: ModelTrunk) throws {
     let provider = trunk.provider
@@ -76,6 +82,38 @@ struct VocabularyHead: Sendable {
     table.read(rows: tokens, into: target)
   }
 
+  /// Whether tiles of the table may be packed once for all rows: one piece holds all columns.
+  var isPackable: Bool { RowProduct.isExact && width <= RowProduct.packedColumns }
+
+  /// Packs the table's rows of some tokens, at most `RowProduct.packedOutputs`.
+  func pack(_ tokens: Range<Int>, into panels: UnsafeMutablePointer<Float>, scratch: ScratchMemory)
+  {
+    if let weights = table.floats {
+      RowProduct.pack(
+        weights + tokens.lowerBound * width, outputs: tokens.count, wStride: width,
+        columns: width, into: panels)
+      table.letGo(rows: tokens)
+      return
+    }
+    scratch.with(tokens.count * width) { decoded in
+      table.read(rows: tokens, into: decoded)
+      RowProduct.pack(
+        decoded, outputs: tokens.count, wStride: width, columns: width, into: panels)
+    }
+  }
+
+  /// Lets the whole table leave memory, when it is transient.
+  func letGo() { table.letGo(rows: 0..<vocabulary) }
+
+  /// Adds the bias of some tokens to their logits.
+  func addBias(_ tokens: Range<Int>, to y: UnsafeMutablePointer<Float>, rows: Int, stride: Int) {
+    guard let bias else { return }
+    bias.withUnsafeBufferPointer { bias in
+      guard let part = bias.baseAddress.map({ $0 + tokens.lowerBound }) else { return }
+      for row in 0..<rows { pith_add(y + row * stride, part, tokens.count) }
+    }
+  }
+
   private func multiply(
     _ x: UnsafePointer<Float>, _ rows: Int, _ weights: UnsafePointer<Float>, _ tokens: Range<Int>,
     _ y: UnsafeMutablePointer<Float>, _ stride: Int
@@ -91,10 +129,6 @@ struct VocabularyHead: Sendable {
         x, rows: rows, xStride: width, by: weights, outputs: tokens.count, wStride: width,
         columns: width, into: y, yStride: stride)
     }
-    guard let bias else { return }
-    bias.withUnsafeBufferPointer { bias in
-      guard let part = bias.baseAddress.map({ $0 + tokens.lowerBound }) else { return }
-      for row in 0..<rows { pith_add(y + row * stride, part, tokens.count) }
-    }
+    addBias(tokens, to: y, rows: rows, stride: stride)
   }
 }

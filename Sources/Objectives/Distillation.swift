@@ -61,8 +61,19 @@ public struct Distillation: Objective {
   public func loss(
     _ model: LanguageModel, hidden: Matrix<Float>, batch: TokenBatch, examples: [Int]
   ) throws -> LossSum {
-    let rows = examples.flatMap { Array(offsets[$0]..<offsets[$0 + 1]) }
-    let found = try model.divergences(of: hidden, from: targets, rows: rows)
+    let found = try model.divergences(of: hidden, from: targets, rows: rows(of: examples))
     return LossSum(sum: found.reduce(0, +), count: found.count)
+  }
+
+  public func losses(_ model: LanguageModel, _ sides: [ObjectiveSide]) throws -> [LossSum] {
+    try jointLosses(model, sides) { sides in
+      try model.divergences(
+        of: sides.map(\.hidden), from: targets, rows: sides.map { rows(of: $0.examples) }
+      ).map { LossSum(sum: $0.reduce(0, +), count: $0.count) }
+    }
+  }
+
+  private func rows(of examples: [Int]) -> [Int] {
+    examples.flatMap { Array(offsets[$0]..<offsets[$0 + 1]) }
   }
 }

@@ -14,18 +14,32 @@ public struct LanguageModeling: Objective {
     guard !self.windows.isEmpty else { throw .noExamples(source: source) }
   }
 
-  public func sequences(_ examples: [Int]) -> [[Int32]] { examples.map { windows[$0] } }
+  /// Windows without their last tokens: nothing is predicted behind them, and none sees them.
+  public func sequences(_ examples: [Int]) -> [[Int32]] {
+    examples.map { Array(windows[$0].dropLast()) }
+  }
 
   public func loss(
     _ model: LanguageModel, hidden: Matrix<Float>, batch: TokenBatch, examples: [Int]
   ) throws -> LossSum {
-    var targets = Array(repeating: Int32(-1), count: batch.rows)
-    for sequence in 0..<batch.sequences {
-      let rows = batch.rows(of: sequence)
-      for row in rows.dropLast() { targets[row] = batch.tokens[row + 1] }
+    Self.sum(try model.scores(of: hidden, targets: targets(examples), batch: batch))
+  }
+
+  public func losses(_ model: LanguageModel, _ sides: [ObjectiveSide]) throws -> [LossSum] {
+    try jointLosses(model, sides) { sides in
+      try model.scores(of: sides.map(\.hidden), targets: sides.map { targets($0.examples) })
+        .map(Self.sum)
     }
+  }
+
+  /// The next token of each row.
+  private func targets(_ examples: [Int]) -> [Int32] {
+    examples.flatMap { windows[$0].dropFirst() }
+  }
+
+  private static func sum(_ scores: [RowScore?]) -> LossSum {
     var result = LossSum()
-    for case let score? in try model.scores(of: hidden, targets: targets, batch: batch) {
+    for case let score? in scores {
       result.sum += score.negativeLogLikelihood
       result.count += 1
     }

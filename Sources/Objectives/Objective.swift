@@ -27,6 +27,10 @@ public protocol Objective: Sendable {
     _ model: LanguageModel, hidden: Matrix<Float>, batch: TokenBatch, examples: [Int]
   ) throws -> LossSum
 
+  /// The losses of several sides, each with its own states, sequences and examples; NaN where
+  /// logits are not finite.
+  func losses(_ model: LanguageModel, _ sides: [ObjectiveSide]) throws -> [LossSum]
+
   /// The rows of `batch` whose final hidden states the loss reads; nil: all of them.
   ///
   /// The last block runs what follows attention on these alone.
@@ -36,7 +40,63 @@ public protocol Objective: Sendable {
   func draw(_ words: [UInt64]) -> [Int]
 }
 
+/// What a variant of a model makes of some examples.
+public struct ObjectiveSide: Sendable {
+  /// Final hidden states of the batch.
+  public let hidden: Matrix<Float>
+  public let batch: TokenBatch
+  public let examples: [Int]
+
+  public init(hidden: Matrix<Float>, batch: TokenBatch, examples: [Int]) {
+    self.hidden = hidden
+    self.batch = batch
+    self.examples = examples
+  }
+}
+
 extension Objective {
+  /// Each side by itself.
+  public func losses(_ model: LanguageModel, _ sides: [ObjectiveSide]) throws -> [LossSum] {
+    try separateLosses(model, sides)
+  }
+
+  func separateLosses(_ model: LanguageModel, _ sides: [ObjectiveSide]) throws -> [LossSum] {
+    try model.pool.map(sides.count) { (index: Int) throws -> LossSum in
+      let side = sides[index]
+      do {
+        return try loss(
+          model, hidden: side.hidden, batch: side.batch, examples: side.examples)
+      } catch ModelError.notFiniteLogits {
+        return LossSum(sum: .nan, count: 1)
+      }
+    }
+  }
+
+  /// Sides a few at a time, so that what they are joined to stays small; each by itself where one
+  /// of them has logits that are not finite.
+  func jointLosses(
+    _ model: LanguageModel, _ sides: [ObjectiveSide],
+    _ losses: ([ObjectiveSide]) throws -> [LossSum]
+  ) throws -> [LossSum] {
+    var result: [LossSum] = []
+    var first = 0
+    while first < sides.count {
+      var (last, rows) = (first, 0)
+      while last < sides.count, last == first || rows + sides[last].batch.rows <= 2048 {
+        rows += sides[last].batch.rows
+        last += 1
+      }
+      let part = Array(sides[first..<last])
+      do {
+        result += try losses(part)
+      } catch ModelError.notFiniteLogits {
+        result += try separateLosses(model, part)
+      }
+      first = last
+    }
+    return result
+  }
+
   public func batch(_ examples: [Int]) -> TokenBatch { TokenBatch(sequences(examples)) }
 
   public func rows(_ examples: [Int], of batch: TokenBatch) -> [Int]? { nil }

@@ -102,6 +102,11 @@ extension CompressedWeight {
       }
       return
     }
+    if case .integer(let integer) = base, mask == nil, RowProduct.isExact {
+      IntegerBase.multiply(
+        [IntegerProduct(base: integer, x: x, rows: count, y: y)], outputs: outputs)
+      return
+    }
     if case .table(let table) = base, mask == nil, count <= Self.fusedRows {
       zero(y, rows: count, outputs: outputs)
       table.withKernelRows {

@@ -4,6 +4,12 @@ import Tensors
 extension IntegerBase {
   /// The stored rows as the kernels take them; valid inside the closure.
   func withKernelRows<Result>(_ body: (UnsafePointer<PithIntegerRows>) -> Result) -> Result {
+    var rows = kernelRows
+    return withExtendedLifetime(self) { body(&rows) }
+  }
+
+  /// The same, valid as long as the base lives.
+  var kernelRows: PithIntegerRows {
     let codeStride = PackedCodes.bytes(count: columns, bits: grid.bits)
     let scaleColumns = grid.scaleColumns(columns: columns)
     let scaleRows = grid.scaleRows(rows: rows)
@@ -26,7 +32,7 @@ extension IntegerBase {
     kernelRows.group = grid.groupLength(columns: columns)
     kernelRows.bits = Int32(grid.bits)
     kernelRows.scale_type = grid.scaleType.kernelScaleType
-    return body(&kernelRows)
+    return kernelRows
   }
 
   /// Decodes some rows to `target`, which has room for `range.count × columns`.

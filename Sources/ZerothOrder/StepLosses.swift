@@ -91,14 +91,11 @@ struct SideRunner: Sendable {
         states: entering[side.examples])
     }
     let hidden = try model.hiddenStates(of: variants, from: lower?.first ?? 0)
-    return try model.pool.map(sides.count) { (index: Int) throws -> LossSum in
-      do {
-        return try objective.loss(
-          model, hidden: hidden[index], batch: batches[index], examples: sides[index].examples)
-      } catch ModelError.notFiniteLogits {
-        return LossSum(sum: .nan, count: 1)
-      }
-    }
+    return try objective.losses(
+      model,
+      sides.indices.map {
+        ObjectiveSide(hidden: hidden[$0], batch: batches[$0], examples: sides[$0].examples)
+      })
   }
 
   /// The loss on all examples, at most `limit`.

@@ -74,6 +74,9 @@ void pith_attention_reference(const float *query, size_t query_stride, const flo
 
 /// The largest of `count` > 0 numbers and its first index.
 float pith_largest(const float *x, size_t count, size_t *index);
+
+/// The largest of a run by itself; minus infinity when every number is NaN.
+float pith_maximum(const float *x, size_t count);
 /// Σ exp(x - shift): f32 lanes over runs of 4096, f64 across runs.
 double pith_sum_exp(const float *x, size_t count, float shift);
 double pith_sum_exp_reference(const float *x, size_t count, float shift);
