@@ -15,8 +15,6 @@ namespace {
 
 constexpr size_t kChunk = PITH_SWEEP_LANES;
 constexpr size_t kChunkVectors = kChunk / kLanes;
-/// Chunks that go together: the factor comes from far, and is read once for all of them.
-constexpr size_t kChunks = PITH_REFIT_LANES / PITH_SWEEP_LANES;
 constexpr size_t kPanel = PITH_REFIT_PANEL;
 /// Products that are added up before their sums meet memory.
 constexpr size_t kDepth = 2 * kPanel;

@@ -85,7 +85,8 @@ void pith_turn_bytes(const uint8_t *source, size_t stride, size_t columns, uint8
 /// A square of 16 lines of 16 numbers turned about; lines are `stride` and `pitch` apart.
 void pith_turn_floats(const float *source, ptrdiff_t stride, float *target, ptrdiff_t pitch);
 
-/// Columns of the factor that lie side by side for `pith_refit_terms`, and rows that go together.
+/// Columns of the factor that lie side by side for `pith_refit_terms`, and rows that go together:
+/// the factor comes from far, and is read once for all of them.
 enum { PITH_REFIT_PANEL = 8, PITH_REFIT_LANES = 128 };
 
 /// A tile of rows after its sweep, for the least squares of its scales.
