@@ -19,8 +19,8 @@ namespace pith {
 namespace HWY_NAMESPACE {
 namespace {
 
-/// Groups whose scales are at hand; zero points of eight begin on a byte.
-constexpr size_t kHeldGroups = 8;
+/// Groups whose scales are at hand: those of a piece of columns in groups of 64, wherever it begins.
+constexpr size_t kHeldGroups = 16;
 /// Room behind a row of codes, for whole blocks of 16 columns and whole vectors.
 constexpr size_t kCodeStride = kPackedColumns + 2 * kBlock;
 
@@ -54,10 +54,15 @@ HWY_INLINE void TurnedCodes(
     const PithIntegerRows &weight, size_t first_row, size_t rows, size_t first_column,
     size_t columns, uint8_t *unpacked, uint8_t *turned) {
   const size_t bits = static_cast<size_t>(weight.bits);
+  const uint8_t *codes =
+      weight.codes + first_row * weight.codes_stride + first_column / 8 * bits;
   for (size_t r = 0; r < rows; ++r) {
-    UnpackPiece(
-        weight.codes + (first_row + r) * weight.codes_stride + first_column / 8 * bits, columns,
-        weight.bits, unpacked + r * kCodeStride);
+    // The next panel's, which come from memory: the rows lie apart where a piece is not whole rows.
+    const uint8_t *row = codes + r * weight.codes_stride;
+    for (size_t at = 0; at < columns * bits / 8; at += 64) {
+      __builtin_prefetch(row + kPanel * weight.codes_stride + at);
+    }
+    UnpackPiece(row, columns, weight.bits, unpacked + r * kCodeStride);
   }
   if (kPanel % 16 == 0) {
     for (size_t r = 0; r < rows; r += 16) {
@@ -119,12 +124,13 @@ HWY_INLINE void ScaledPanel(
   constexpr size_t kParts = kPanel / kLanes;
   const TagF tag;
   PanelGrid grid;
-  const size_t groups = weight.columns / weight.group;
   const size_t end = first_column + columns;
   size_t column = first_column;
   while (column < end) {
-    const size_t group = column / weight.group & ~(kHeldGroups - 1);
-    const size_t held = groups - group < kHeldGroups ? groups - group : kHeldGroups;
+    // Zero points of eight groups begin on a byte.
+    const size_t group = column / weight.group & ~size_t{7};
+    const size_t wanted = (end - 1) / weight.group + 1 - group;
+    const size_t held = wanted < kHeldGroups ? wanted : kHeldGroups;
     grid.Fill(weight, first_row, rows, group, held);
     for (size_t g = column / weight.group; g < group + held && column < end; ++g) {
       const size_t border = (g + 1) * weight.group;
