@@ -1,6 +1,7 @@
 import Checkpoints
 import JSONText
 import Tensors
+import Weights
 
 /// A tensor of another tool's file: its header is known at once, its bytes are made when they are
 /// written.
@@ -79,10 +80,18 @@ public struct ExportPlan: Sendable {
   public var warnings: [String] = []
   /// Low-rank paths that go beside the codes, in a folder of their own.
   public var adapter: EoRAAdapter?
-  /// Bytes of weights that were rounded again, which wait in memory.
-  var heldBytes = 0
+  /// Bytes of weights that wait in memory: rounded again, or unpacked from survivors.
+  private(set) var heldBytes = 0
   /// The most bytes that the process may take; nil for no cap.
   var memoryLimit: Int?
+
+  /// Counts what of a weight waits in memory until it is written.
+  ///
+  /// - Throws: `InterchangeError.memoryTooSmall` as soon as what waits is too much.
+  mutating func hold(_ base: IntegerBase, name: String) throws(InterchangeError) {
+    heldBytes += base.heldBytes
+    try TransferMemory.check(limit: memoryLimit, held: heldBytes, needs: [(name, 0)])
+  }
 
   /// Writes a Hugging Face folder: safetensors, sharded with an index when large.
   ///

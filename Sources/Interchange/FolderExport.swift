@@ -77,6 +77,7 @@ public enum FolderExport {
     if scheme.format == .compressedTensors {
       switch try CompressedTensors.choice(weight, name: name) {
       case .form(let form, let base, let inputs, let order):
+        if case .integer(let integers) = base { try plan.hold(integers, name: name) }
         plan.tensors += scheme.tensors(of: base, form, inputs: inputs, order: order, name: name)
         note(form.format.rawValue, nil)
       case .none(let reason):
@@ -100,8 +101,7 @@ public enum FolderExport {
     case .none(let reason):
       try again(reason, "--format hf writes its dense values", nil)
     case .integers(let base):
-      // Survivors that were stored alone are unpacked for good.
-      plan.heldBytes += base.heldBytes
+      try plan.hold(base, name: name)
       if let problem = scheme.problem(with: base, name: name) {
         try again(problem.reason, problem.nearest, problem.scheme)
       } else {
@@ -128,7 +128,7 @@ public enum FolderExport {
         needs: [(name, Requantization.workingBytes(of: weight))])
       let rounded = try Requantization.round(
         weight, to: wanted ?? scheme.defaultScheme(columns: weight.columns), pool: pool)
-      plan.heldBytes += rounded.base.heldBytes
+      try plan.hold(rounded.base, name: name)
       if let problem = scheme.problem(with: rounded.base, name: name) {
         throw InterchangeError.notExact(
           tensor: name, format: scheme.format.title, reason: problem.reason,

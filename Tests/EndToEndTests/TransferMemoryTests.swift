@@ -7,12 +7,14 @@ import Testing
 /// `--memory` of `export` and `import`.
 @Suite struct TransferMemoryTests {
   /// A folder with a model whose matrices are large beside what the program itself takes.
-  private static func artefact(in folder: String) throws -> String {
+  private static func artefact(
+    in folder: String, stages: String = "{quantize: {method: rtn, bits: 8}}"
+  ) throws -> String {
     let model = folder + "/model"
     try FileManager.default.createDirectory(atPath: model, withIntermediateDirectories: true)
     try RandomModel.write(
       to: model + "/model.safetensors", matrices: 6, rows: 4096, columns: 2048)
-    try "version: 1\nname: t\ntargets: ['*']\nstages: [{quantize: {method: rtn, bits: 8}}]\n".write(
+    try "version: 1\nname: t\ntargets: ['*']\nstages: [\(stages)]\n".write(
       toFile: folder + "/r.yaml", atomically: true, encoding: .utf8)
     try #"{"model_type": "llama"}"#.write(
       toFile: model + "/config.json", atomically: true, encoding: .utf8)
@@ -49,6 +51,27 @@ import Testing
         "import", folder + "/capped", "--output", folder + "/b.h5", "--memory", "140MiB",
       ])
       #expect(back.status == 0, "\(back.error)")
+    }
+  }
+
+  @Test("survivors that are unpacked for a format count, since they wait in memory")
+  func unpackedSurvivorsCount() throws {
+    try SharedFiles.withTemporaryFolder { folder in
+      let artefact = try Self.artefact(
+        in: folder,
+        stages: "{prune: {method: magnitude, sparsity: 0.5}}, {quantize: {method: rtn, bits: 8}}")
+      for format in ["gptq", "compressed-tensors"] {
+        let output = folder + "/" + format
+        let capped = try Program.run([
+          "export", artefact, "--format", format, "--output", output, "--memory", "100MiB",
+        ])
+        #expect(capped.status == 4, "\(format): \(capped.error)")
+        #expect(!FileManager.default.fileExists(atPath: output))
+        let enough = try Program.run([
+          "export", artefact, "--format", format, "--output", output, "--memory", "140MiB",
+        ])
+        #expect(enough.status == 0, "\(format): \(enough.error)")
+      }
     }
   }
 

@@ -115,6 +115,15 @@ struct GGUFExportBuilder {
     heldBytes = 8 * artefact.header.companions.values.reduce(0) { $0 + $1.utf8.count }
   }
 
+  /// Counts what of a weight waits in memory until it is written.
+  private mutating func hold(
+    _ base: IntegerBase, _ place: GGUFArchitecture.Place
+  ) throws(InterchangeError) {
+    heldBytes += base.heldBytes
+    try TransferMemory.check(
+      limit: options.memoryLimit, held: heldBytes, needs: [(place.source, 0)])
+  }
+
   func memory() throws(InterchangeError) -> TransferMemory {
     try TransferMemory(
       limit: options.memoryLimit, held: heldBytes,
@@ -167,7 +176,7 @@ struct GGUFExportBuilder {
     }
     switch try ExactIntegers.of(weight, name: place.source) {
     case .integers(let base):
-      heldBytes += base.heldBytes
+      try hold(base, place)
       switch GGUFBlocks.choice(for: base) {
       case .exact(let type):
         add(place, shape, type) {
@@ -229,7 +238,7 @@ struct GGUFExportBuilder {
       weight, to: IntegerScheme(bits: bits, granularity: .group(32), scaleType: .f16),
       pool: .serial)
     guard case .exact(let type) = GGUFBlocks.choice(for: rounded.base) else { return }
-    heldBytes += rounded.base.heldBytes
+    try hold(rounded.base, place)
     add(place, [weight.rows, weight.columns], type) {
       try GGUFBlocks.append(rounded.base, as: type, order: place.rowOrder, to: $0)
     }
