@@ -30,6 +30,8 @@ struct Sweep<S: SweepScalar>: Sendable {
   let inverses: [Int: Matrix<S>]
   /// The grids of every group, when they were fitted before the sweep.
   let fixed: FixedGrids?
+  /// What comes from other spans; nil where it is f32's as well.
+  let far: FarFeedback?
   /// What fits the scales to the codes of each tile at its end.
   let refit: SweepRefit?
 
@@ -70,6 +72,12 @@ struct Sweep<S: SweepScalar>: Sendable {
     fixed =
       order.isStatic
       ? try FixedGrids(gridTarget, mask: mask, scheme: scheme, pool: pool) : nil
+    far =
+      if let factor = factor as? Matrix<Float> {
+        FarFeedback(
+          factor, ranges: spans.map(\.range) + (order.free > 0 ? [0..<order.free] : []),
+          pool: pool)
+      } else { nil }
     refit =
       if let refitDamping, let factor = factor as? Matrix<Float> {
         SweepRefit(
