@@ -18,6 +18,15 @@ struct FarFeedback: Sendable {
   private let pairs: AlignedNumbers<UInt32>
   private let scales: AlignedNumbers<Float>
 
+  /// Columns of a span that such products suit: one block, so that a run reads nothing of its span
+  /// but itself. Nil where groups would leave blocks half empty, or the processor lacks the products.
+  static func span(_ order: SweepOrder) -> Int? {
+    let block = Int(PITH_FIXED_BLOCK)
+    guard pith_fixed_products_available() != 0 else { return nil }
+    if order.isStatic || block % order.group == 0 { return block }
+    return order.group % block == 0 ? order.group : nil
+  }
+
   /// Nil where the processor lacks the products, or where there is one range alone.
   ///
   /// - Parameters:
