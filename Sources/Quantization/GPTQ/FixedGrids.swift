@@ -13,7 +13,7 @@ struct FixedGrids: Sendable {
   let isPerTensor: Bool
 
   init(
-    _ target: Matrix<Float>, mask: Mask?, scheme: IntegerScheme, pool: WorkerPool
+    _ target: SweepTarget, mask: Mask?, scheme: IntegerScheme, pool: WorkerPool
   ) throws(QuantizationError) {
     grid = scheme.grid
     isPerTensor = scheme.granularity == .tensor
@@ -21,7 +21,8 @@ struct FixedGrids: Sendable {
     guard mask == nil, !isPerTensor, target.columns % length == 0 else {
       let rounded: IntegerBase
       do {
-        rounded = try IntegerBase.roundToNearest(target, scheme: scheme, mask: mask, pool: pool)
+        rounded = try IntegerBase.roundToNearest(
+          target.matrix, scheme: scheme, mask: mask, pool: pool)
       } catch { throw .weights(error) }
       (storedScales, storedZeros) = (rounded.scales, rounded.zeros)
       scales = rounded.scales.floats()
@@ -30,11 +31,12 @@ struct FixedGrids: Sendable {
       return
     }
     // Codes would be thrown away.
-    let fitted: (scales: [Float], zeros: [Float])
-    do {
-      fitted = try scheme.groupGrids(of: target, length: length, pool: pool)
-    } catch { throw .weights(error) }
     let (rows, groups, bits) = (target.rows, target.columns / length, scheme.bits)
+    let fitted =
+      target.withValues {
+        scheme.groupGrids(of: $0, groups: rows * groups, length: length, pool: pool)
+      }
+      ?? (scales: [], zeros: [])
     self.groups = groups
     scales = fitted.scales
     let zeros = fitted.zeros.map { UInt8($0) }

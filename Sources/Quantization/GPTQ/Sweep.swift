@@ -9,7 +9,7 @@ import Weights
 /// w_k + Σ_j (w_j − q_j)·R_jk / R_kk: GPTQ without an inverse (QuIP's LDLQ, arXiv 2307.13304). R
 /// is the Cholesky factor of H in reversed order, read backwards; it stays reversed here.
 struct Sweep<S: SweepScalar>: Sendable {
-  let target: Matrix<Float>
+  let target: SweepTarget
   let mask: Mask?
   let scheme: IntegerScheme
   let order: SweepOrder
@@ -36,7 +36,7 @@ struct Sweep<S: SweepScalar>: Sendable {
   let refit: SweepRefit?
 
   init(
-    target: Matrix<Float>, gridTarget: Matrix<Float>, mask: Mask?, scheme: IntegerScheme,
+    target: SweepTarget, gridTarget: SweepTarget, mask: Mask?, scheme: IntegerScheme,
     order: SweepOrder,
     factor: Matrix<S>, block: Int, refitDamping: Double?, pool: WorkerPool
   ) throws(QuantizationError) {

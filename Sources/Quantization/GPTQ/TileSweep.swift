@@ -60,10 +60,9 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
     self.rows = rows
     (loss, squaredError) = (0, 0)
     let (stride, columns) = (stride, columns)
-    sweep.target.values.withUnsafeBufferPointer { source in
-      guard let from = source.baseAddress else { return }
+    _ = sweep.target.withValues {
       TileLayout.gathered(
-        from, width: columns, rows: rows, stride: stride, order: sweep.columnOrder,
+        $0, width: columns, rows: rows, stride: stride, order: sweep.columnOrder,
         into: targets.base)
     }
     if let mask = sweep.mask {
