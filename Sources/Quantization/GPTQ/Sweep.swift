@@ -9,7 +9,7 @@ import Weights
 /// w_k + Σ_j (w_j − q_j)·R_jk / R_kk: GPTQ without an inverse (QuIP's LDLQ, arXiv 2307.13304). R
 /// is the Cholesky factor of H in reversed order, read backwards; it stays reversed here.
 struct Sweep<S: SweepScalar>: Sendable {
-  let target: Matrix<Float>
+  let target: SweepTarget
   let mask: Mask?
   let scheme: IntegerScheme
   let order: SweepOrder
@@ -30,11 +30,13 @@ struct Sweep<S: SweepScalar>: Sendable {
   let inverses: [Int: Matrix<S>]
   /// The grids of every group, when they were fitted before the sweep.
   let fixed: FixedGrids?
+  /// What comes from other spans; nil where it is f32's as well.
+  let far: FarFeedback?
   /// What fits the scales to the codes of each tile at its end.
   let refit: SweepRefit?
 
   init(
-    target: Matrix<Float>, gridTarget: Matrix<Float>, mask: Mask?, scheme: IntegerScheme,
+    target: SweepTarget, gridTarget: SweepTarget, mask: Mask?, scheme: IntegerScheme,
     order: SweepOrder,
     factor: Matrix<S>, block: Int, refitDamping: Double?, pool: WorkerPool
   ) throws(QuantizationError) {
@@ -50,8 +52,10 @@ struct Sweep<S: SweepScalar>: Sendable {
     func mirrored(_ part: Range<Int>) -> Range<Int> {
       width - part.upperBound..<width - part.lowerBound
     }
-    spans = order.spans(width: width - order.free, length: min(block, ColumnRun<S>.limit)).map {
-      span in
+    spans = order.spans(
+      width: width - order.free, length: min(block, ColumnRun<S>.limit),
+      span: factor is Matrix<Float> ? FarFeedback.span(order) : nil
+    ).map { span in
       SweepOrder.Span(
         range: mirrored(span.range),
         panels: span.panels.map {
@@ -70,6 +74,12 @@ struct Sweep<S: SweepScalar>: Sendable {
     fixed =
       order.isStatic
       ? try FixedGrids(gridTarget, mask: mask, scheme: scheme, pool: pool) : nil
+    far =
+      if let factor = factor as? Matrix<Float> {
+        FarFeedback(
+          factor, ranges: spans.map(\.range) + (order.free > 0 ? [0..<order.free] : []),
+          pool: pool)
+      } else { nil }
     refit =
       if let refitDamping, let factor = factor as? Matrix<Float> {
         SweepRefit(
@@ -100,7 +110,7 @@ struct Sweep<S: SweepScalar>: Sendable {
 
   /// Rows of a tile, a function of the extents alone: enough for a product's kernels, few enough
   /// to share out.
-  static func tileRows(rows: Int) -> Int { rows >= 2048 ? 512 : rows >= 512 ? 128 : 64 }
+  static func tileRows(rows: Int) -> Int { rows >= 2048 ? 256 : rows >= 512 ? 128 : 64 }
 
   /// What a run needs of the factor and the order.
   func withRun<Result>(
@@ -136,15 +146,16 @@ struct Sweep<S: SweepScalar>: Sendable {
     let tile = Self.tileRows(rows: rows)
     let grid = scheme.grid
     let codeBytes = PackedCodes.bytes(count: columns, bits: scheme.bits)
-    var packed = [UInt8](repeating: 0, count: rows * codeBytes)
-    let tiles: [TileOutcome]
+    var tiles: [TileOutcome] = []
+    let packed: Bytes
     // Those that are done, for the next ones.
     let spare = Mutex<[TileSweep<S>]>([])
     do {
-      tiles = try packed.withUnsafeMutableBufferPointer { buffer in
+      packed = try Bytes(count: rows * codeBytes) { buffer in
+        LargePages.advise(buffer)
         // Tiles write to rows of their own.
-        nonisolated(unsafe) let start = buffer.baseAddress
-        return try pool.map((rows + tile - 1) / tile) { (index: Int) throws -> TileOutcome in
+        nonisolated(unsafe) let start = buffer.bindMemory(to: UInt8.self).baseAddress
+        tiles = try pool.map((rows + tile - 1) / tile) { (index: Int) throws -> TileOutcome in
           guard let start else { return TileOutcome() }
           let range = index * tile..<min((index + 1) * tile, rows)
           let old = range.count == tile ? spare.withLock { $0.popLast() } : nil
@@ -158,7 +169,10 @@ struct Sweep<S: SweepScalar>: Sendable {
     } catch let error as QuantizationError {
       throw error
     } catch { preconditionFailure("a tile throws errors of its own, not \(error)") }
-    let codes = Tensor(dtype: .u8, shape: [rows, codeBytes], array: packed)
+    let codes: Tensor
+    do {
+      codes = try Tensor(dtype: .u8, shape: [rows, codeBytes], bytes: packed)
+    } catch { preconditionFailure("\(rows) rows of \(codeBytes) bytes fill \(packed.count)") }
     let base: IntegerBase
     if let fixed {
       base = fixed.base(codes: codes, rows: rows, columns: columns)
@@ -190,34 +204,6 @@ struct TileOutcome: Sendable {
   var loss = 0.0
   var squaredError = 0.0
   var refit: RefitProblem.Outcome?
-}
-
-/// Grids that were fitted on the weights as they were before the sweep.
-struct FixedGrids: Sendable {
-  private let rounded: IntegerBase
-  /// Scales and zero points of every group, `rows × groups`; one of each per tensor.
-  let scales: [Float]
-  let zeros: [UInt8]
-  let groups: Int
-  let isPerTensor: Bool
-
-  init(
-    _ target: Matrix<Float>, mask: Mask?, scheme: IntegerScheme, pool: WorkerPool
-  ) throws(QuantizationError) {
-    do {
-      rounded = try IntegerBase.roundToNearest(target, scheme: scheme, mask: mask, pool: pool)
-    } catch { throw .weights(error) }
-    scales = rounded.scales.floats()
-    isPerTensor = scheme.granularity == .tensor
-    groups = rounded.scales.shape.rowElementCount
-    zeros = rounded.zeroPoints()
-  }
-
-  func base(codes: Tensor, rows: Int, columns: Int) -> IntegerBase {
-    IntegerBase(
-      grid: rounded.grid, rows: rows, columns: columns, codes: codes, scales: rounded.scales,
-      zeros: rounded.zeros)
-  }
 }
 
 extension IntegerBase {

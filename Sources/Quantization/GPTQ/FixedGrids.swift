@@ -1,0 +1,60 @@
+import Tensors
+import Weights
+
+/// Grids that were fitted on the weights as they were before the sweep.
+struct FixedGrids: Sendable {
+  private let grid: IntegerGrid
+  private let storedScales: Tensor
+  private let storedZeros: Tensor?
+  /// Scales and zero points of every group, `rows × groups`; one of each per tensor.
+  let scales: [Float]
+  let zeros: [UInt8]
+  let groups: Int
+  let isPerTensor: Bool
+
+  init(
+    _ target: SweepTarget, mask: Mask?, scheme: IntegerScheme, pool: WorkerPool
+  ) throws(QuantizationError) {
+    grid = scheme.grid
+    isPerTensor = scheme.granularity == .tensor
+    let length = grid.reach(columns: target.columns)
+    guard mask == nil, !isPerTensor, target.columns % length == 0 else {
+      let rounded: IntegerBase
+      do {
+        rounded = try IntegerBase.roundToNearest(
+          target.matrix, scheme: scheme, mask: mask, pool: pool)
+      } catch { throw .weights(error) }
+      (storedScales, storedZeros) = (rounded.scales, rounded.zeros)
+      scales = rounded.scales.floats()
+      groups = rounded.scales.shape.rowElementCount
+      zeros = rounded.zeroPoints()
+      return
+    }
+    // Codes would be thrown away.
+    let (rows, groups, bits) = (target.rows, target.columns / length, scheme.bits)
+    let fitted =
+      target.withValues {
+        scheme.groupGrids(of: $0, groups: rows * groups, length: length, pool: pool)
+      }
+      ?? (scales: [], zeros: [])
+    self.groups = groups
+    scales = fitted.scales
+    let zeros = fitted.zeros.map { UInt8($0) }
+    self.zeros = zeros
+    storedScales = grid.tensor(ofScales: fitted.scales, shape: [rows, groups])
+    storedZeros =
+      scheme.symmetric
+      ? nil
+      : Tensor(
+        dtype: .u8, shape: [rows, PackedCodes.bytes(count: groups, bits: bits)],
+        array: (0..<rows).flatMap {
+          PackedCodes.pack(Array(zeros[$0 * groups..<($0 + 1) * groups]), bits: bits)
+        })
+  }
+
+  func base(codes: Tensor, rows: Int, columns: Int) -> IntegerBase {
+    IntegerBase(
+      grid: grid, rows: rows, columns: columns, codes: codes, scales: storedScales,
+      zeros: storedZeros)
+  }
+}
