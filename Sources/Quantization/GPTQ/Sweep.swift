@@ -9,7 +9,10 @@ import Weights
 /// w_k + Σ_j (w_j − q_j)·R_jk / R_kk: GPTQ without an inverse (QuIP's LDLQ, arXiv 2307.13304). R
 /// is the Cholesky factor of H in reversed order, read backwards; it stays reversed here.
 struct Sweep<S: SweepScalar>: Sendable {
+  /// What is rounded: the weights as they were, or moved into their grids' ranges.
   let target: Matrix<Float>
+  /// The weights as they were.
+  let original: Matrix<Float>
   let mask: Mask?
   let scheme: IntegerScheme
   let order: SweepOrder
@@ -32,13 +35,15 @@ struct Sweep<S: SweepScalar>: Sendable {
   let fixed: FixedGrids?
   /// What fits the scales to the codes of each tile at its end.
   let refit: SweepRefit?
+  /// What moved the weights into their grids' ranges; nil where nothing did.
+  let bounded: BoundedTarget?
 
   init(
     target: Matrix<Float>, gridTarget: Matrix<Float>, mask: Mask?, scheme: IntegerScheme,
     order: SweepOrder,
-    factor: Matrix<S>, block: Int, refitDamping: Double?, pool: WorkerPool
+    factor: Matrix<S>, block: Int, refitDamping: Double?, boundPasses: Int?, pool: WorkerPool
   ) throws(QuantizationError) {
-    self.target = target
+    original = target
     self.mask = mask
     self.scheme = scheme
     self.order = order
@@ -67,9 +72,22 @@ struct Sweep<S: SweepScalar>: Sendable {
     inverses = order.isStatic ? [:] : Self.inverses(of: factor, panels: spans.flatMap(\.panels))
     self.offsets = offsets
     packedFactor = packed
-    fixed =
+    var grids =
       order.isStatic
       ? try FixedGrids(gridTarget, mask: mask, scheme: scheme, pool: pool) : nil
+    bounded =
+      if let boundPasses, let fitted = grids, mask == nil, order.free == 0,
+        let factor = factor as? Matrix<Float>
+      {
+        BoundedTarget(
+          target,
+          bounds: SweepBounds(
+            factor: factor, inputs: columnOrder, gridIndex: gridIndex, passes: boundPasses,
+            pool: pool),
+          narrowing: &grids, fitted, pool: pool)
+      } else { nil }
+    fixed = grids
+    self.target = bounded?.values ?? target
     refit =
       if let refitDamping, let factor = factor as? Matrix<Float> {
         SweepRefit(
@@ -190,34 +208,6 @@ struct TileOutcome: Sendable {
   var loss = 0.0
   var squaredError = 0.0
   var refit: RefitProblem.Outcome?
-}
-
-/// Grids that were fitted on the weights as they were before the sweep.
-struct FixedGrids: Sendable {
-  private let rounded: IntegerBase
-  /// Scales and zero points of every group, `rows × groups`; one of each per tensor.
-  let scales: [Float]
-  let zeros: [UInt8]
-  let groups: Int
-  let isPerTensor: Bool
-
-  init(
-    _ target: Matrix<Float>, mask: Mask?, scheme: IntegerScheme, pool: WorkerPool
-  ) throws(QuantizationError) {
-    do {
-      rounded = try IntegerBase.roundToNearest(target, scheme: scheme, mask: mask, pool: pool)
-    } catch { throw .weights(error) }
-    scales = rounded.scales.floats()
-    isPerTensor = scheme.granularity == .tensor
-    groups = rounded.scales.shape.rowElementCount
-    zeros = rounded.zeroPoints()
-  }
-
-  func base(codes: Tensor, rows: Int, columns: Int) -> IntegerBase {
-    IntegerBase(
-      grid: rounded.grid, rows: rows, columns: columns, codes: codes, scales: rounded.scales,
-      zeros: rounded.zeros)
-  }
 }
 
 extension IntegerBase {

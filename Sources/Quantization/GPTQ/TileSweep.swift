@@ -17,7 +17,7 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
   /// instead: the rows of D·R.
   var targets: [S]
   /// What was taken from them: w − q.
-  private(set) var differences: [S]
+  var differences: [S]
   /// Codes by column, not by position; columns × stride.
   private(set) var codes: [UInt8]
   /// groups × stride.
@@ -97,6 +97,9 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
       }
     }
     let free = settleFree()
+    if let bounded = sweep.bounded, let tile = self as? TileSweep<Float> {
+      tile.settle(bounded, weights: sweep.original)
+    }
     var outcome = assembled(packed)
     outcome.free = free
     if let refit = sweep.refit, let tile = self as? TileSweep<Float> {
