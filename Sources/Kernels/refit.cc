@@ -23,8 +23,13 @@ constexpr size_t kAcross = kChunkVectors <= 2 ? 8 : kChunkVectors <= 4 ? 2 : 1;
 /// Groups whose products are made together.
 constexpr size_t kSide = 4;
 
-/// A chunk's codes in the members' order, and what damping has added to the equations.
-HWY_INLINE void Gather(const PithRefit &job, size_t row, uint8_t *gathered, float *left, float *right) {
+/// A chunk's codes in the members' order, or its steps in pairs, and what damping has added to the
+/// equations.
+template <bool kFixed>
+HWY_INLINE void Gather(const PithRefit &job, size_t row, void *steps, float *left, float *right) {
+  uint8_t *codes = static_cast<uint8_t *>(steps);
+  uint32_t *pairs = static_cast<uint32_t *>(steps);
+  const size_t each = (job.members + 1) / 2;
   const TagF f;
   const size_t padded = pith_refit_padded(job.groups);
   const VecF damping = hn::Set(f, -job.damping);
@@ -36,8 +41,19 @@ HWY_INLINE void Gather(const PithRefit &job, size_t row, uint8_t *gathered, floa
       for (size_t m = group * job.members; m < (group + 1) * job.members; ++m) {
         const auto code = hn::LoadU(
             TagB(), job.codes + static_cast<size_t>(job.columns[m]) * job.stride + at);
-        hn::StoreU(code, TagB(), gathered + m * kChunk + v * kLanes);
         const VecF step = hn::Sub(hn::ConvertTo(f, hn::PromoteTo(TagI(), code)), zero);
+        if (kFixed) {
+          const size_t inside = m - group * job.members;
+          uint32_t *to = pairs + (group * each + inside / 2) * kChunk + v * kLanes;
+          const VecU half = hn::And(hn::BitCast(TagU(), hn::ConvertTo(TagI(), step)),
+                                    hn::Set(TagU(), 0xFFFF));
+          // The first of a pair also clears the second, which an odd end lacks.
+          hn::StoreU(inside % 2 == 0 ? half
+                                     : hn::Or(hn::LoadU(TagU(), to), hn::ShiftLeft<16>(half)),
+                     TagU(), to);
+        } else {
+          hn::StoreU(code, TagB(), codes + m * kChunk + v * kLanes);
+        }
         const size_t place = static_cast<size_t>(job.positions[m]) * job.stride + at;
         squares = hn::MulAdd(step, step, squares);
         products = hn::MulAdd(step, hn::LoadU(f, job.differences + place), products);
@@ -78,31 +94,29 @@ HWY_INLINE void Product(const float *factor, const uint8_t *codes, const float *
   }
 }
 
-/// left += Y·Yᵀ of one block of groups by another, lane by lane.
-HWY_INLINE void Outer(const float *first, const float *second, size_t padded, float *left) {
+/// left += Y·Yᵀ of one block of groups by another, lane by lane, of the chunk's v-th vector.
+HWY_INLINE void Outer(const float *first, const float *second, size_t padded, size_t v, float *left) {
   const TagF f;
   constexpr size_t kLine = kDepth * kChunk;
-  for (size_t v = 0; v < kChunkVectors; ++v) {
-    VecF sums[kSide][kSide];
-    for (size_t i = 0; i < kSide; ++i) {
-      for (size_t j = 0; j < kSide; ++j) {
-        sums[i][j] = hn::LoadU(f, left + (i * padded + j) * kChunk + v * kLanes);
-      }
+  VecF sums[kSide][kSide];
+  for (size_t i = 0; i < kSide; ++i) {
+    for (size_t j = 0; j < kSide; ++j) {
+      sums[i][j] = hn::LoadU(f, left + (i * padded + j) * kChunk + v * kLanes);
     }
-    for (size_t c = 0; c < kDepth; ++c) {
-      VecF a[kSide];
-      for (size_t i = 0; i < kSide; ++i) {
-        a[i] = hn::LoadU(f, first + i * kLine + c * kChunk + v * kLanes);
-      }
-      for (size_t j = 0; j < kSide; ++j) {
-        const VecF b = hn::LoadU(f, second + j * kLine + c * kChunk + v * kLanes);
-        for (size_t i = 0; i < kSide; ++i) sums[i][j] = hn::MulAdd(a[i], b, sums[i][j]);
-      }
-    }
+  }
+  for (size_t c = 0; c < kDepth; ++c) {
+    VecF a[kSide];
     for (size_t i = 0; i < kSide; ++i) {
-      for (size_t j = 0; j < kSide; ++j) {
-        hn::StoreU(sums[i][j], f, left + (i * padded + j) * kChunk + v * kLanes);
-      }
+      a[i] = hn::LoadU(f, first + i * kLine + c * kChunk + v * kLanes);
+    }
+    for (size_t j = 0; j < kSide; ++j) {
+      const VecF b = hn::LoadU(f, second + j * kLine + c * kChunk + v * kLanes);
+      for (size_t i = 0; i < kSide; ++i) sums[i][j] = hn::MulAdd(a[i], b, sums[i][j]);
+    }
+  }
+  for (size_t i = 0; i < kSide; ++i) {
+    for (size_t j = 0; j < kSide; ++j) {
+      hn::StoreU(sums[i][j], f, left + (i * padded + j) * kChunk + v * kLanes);
     }
   }
 }
@@ -115,17 +129,25 @@ void RefitTerms(
   const PithRefit &job = *work;
   const size_t groups = job.groups, padded = pith_refit_padded(groups);
   const size_t width = groups * job.members;
+  const size_t own_steps = pith_refit_steps(groups, job.members, job.fixed != nullptr), pairs_each = (job.members + 1) / 2;
   const size_t each = padded * kDepth * kChunk;
   const size_t square = padded * padded * kChunk;
   float *products = scratch;
-  uint8_t *codes = reinterpret_cast<uint8_t *>(scratch + chunks * each);
+  float *steps = scratch + chunks * each;
   memset(left, 0, chunks * square * sizeof(float));
   memset(products, 0, chunks * each * sizeof(float));
   for (size_t chunk = 0; chunk < chunks; ++chunk) {
-    Gather(job, row + chunk * kChunk, codes + chunk * width * kChunk, left + chunk * square,
-           right + chunk * groups * kChunk);
+    float *own = steps + chunk * own_steps, *corner = left + chunk * square;
+    float *side = right + chunk * groups * kChunk;
+    if (job.fixed) {
+      Gather<true>(job, row + chunk * kChunk, own, corner, side);
+    } else {
+      Gather<false>(job, row + chunk * kChunk, own, corner, side);
+    }
   }
   const float *factor = job.factor;
+  const uint32_t *fixed = job.fixed;
+  const float *fixed_scales = job.fixed_scales;
   const int32_t *counts = job.counts;
   for (size_t start = 0; start < width; start += kDepth) {
     for (size_t part = 0; part < kDepth; part += kPanel) {
@@ -133,13 +155,31 @@ void RefitTerms(
       for (size_t group = 0; group < groups; ++group) {
         const size_t count = inside ? static_cast<size_t>(*counts++) : 0;
         for (size_t chunk = 0; chunk < chunks; ++chunk) {
+          const float *own = steps + chunk * own_steps;
+          float *to = products + chunk * each + (group * kDepth + part) * kChunk;
+          if (fixed) {
+            if (inside) {
+              pith_refit_product_fixed(
+                  fixed, fixed_scales,
+                  reinterpret_cast<const uint32_t *>(own) + group * pairs_each * kChunk,
+                  (count + 1) / 2, to);
+            } else {
+              memset(to, 0, kPanel * kChunk * sizeof(float));
+            }
+            continue;
+          }
+          const uint8_t *codes = reinterpret_cast<const uint8_t *>(own) + group * job.members * kChunk;
           for (size_t c = 0; c < kPanel; c += kAcross) {
-            Product(factor + c, codes + (chunk * width + group * job.members) * kChunk,
-                    job.zeros + group * job.stride + row + chunk * kChunk, count,
-                    products + chunk * each + (group * kDepth + part + c) * kChunk);
+            Product(factor + c, codes, job.zeros + group * job.stride + row + chunk * kChunk, count,
+                    to + c * kChunk);
           }
         }
-        factor += count * kPanel;
+        if (fixed) {
+          fixed += inside ? (count + 1) / 2 * kPanel : 0;
+          fixed_scales += inside ? kPanel : 0;
+        } else {
+          factor += count * kPanel;
+        }
       }
     }
     for (size_t chunk = 0; chunk < chunks; ++chunk) {
@@ -153,10 +193,13 @@ void RefitTerms(
           hn::StoreU(e, f, own + (groups * kDepth + c) * kChunk + v * kLanes);
         }
       }
-      for (size_t i = 0; i < padded; i += kSide) {
-        for (size_t j = i; j < padded; j += kSide) {
-          Outer(own + i * kDepth * kChunk, own + j * kDepth * kChunk, padded,
-                left + chunk * square + (i * padded + j) * kChunk);
+      // One vector of the chunk after the other: its products stay in the first-level cache.
+      for (size_t v = 0; v < kChunkVectors; ++v) {
+        for (size_t i = 0; i < padded; i += kSide) {
+          for (size_t j = i; j < padded; j += kSide) {
+            Outer(own + i * kDepth * kChunk, own + j * kDepth * kChunk, padded, v,
+                  left + chunk * square + (i * padded + j) * kChunk);
+          }
         }
       }
     }

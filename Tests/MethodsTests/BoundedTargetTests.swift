@@ -41,7 +41,7 @@ struct BoundedTargetTests {
     // Two ranges a row, one of them not symmetric.
     let limits = (0..<Self.rows).flatMap { _ in [limit, 0.5 * limit] }
     return BoundedTarget(
-      weights,
+      SweepTarget(weights),
       bounds: SweepBounds(
         factor: factor, inputs: Array((0..<Self.width).reversed()),
         gridIndex: (0..<Self.width).map { Int32((Self.width - 1 - $0) / 52) }, passes: passes,

@@ -101,6 +101,9 @@ typedef struct {
   /// Of `pith_refit_pack`, all panels; per panel and group how many members reach into it.
   const float *factor;
   const int32_t *counts;
+  /// Instead of `factor` what `pith_refit_pack_fixed` gives, all panels; or NULL.
+  const uint32_t *fixed;
+  const float *fixed_scales;
   const uint8_t *codes;  ///< inputs × stride
   const float *zeros;    ///< groups × stride
   /// positions × stride: w - q, and (w' - q) · pivot, the rows of (w - q) · R.
@@ -116,12 +119,35 @@ static inline size_t pith_refit_padded(size_t groups) { return (groups + 4) / 4 
 void pith_refit_pack(const float *factor, size_t width, const int32_t *positions, size_t members,
                      size_t first, size_t count, const int32_t *counts, float *packed);
 
+/// The same in 16-bit fixed point, a scale for every column of a group's part of a panel: pairs of two
+/// rows in one word, the first in the low half, ⌈rows / 2⌉ × PITH_REFIT_PANEL of them, and
+/// PITH_REFIT_PANEL scales a group. Its products with steps of at most `top` are exact in 32 bits; a number is off by
+/// at most half of its column's largest / 32,767, or of what keeps many members within 32 bits.
+void pith_refit_pack_fixed(const float *factor, size_t width, const int32_t *positions, size_t members,
+                           size_t first, size_t count, const int32_t *counts, int32_t top,
+                           uint32_t *pairs, float *scales);
+
+/// Products of one group's part of a panel, `pairs` pairs of rows, with as many pairs of steps of
+/// PITH_SWEEP_LANES rows of the weight: PITH_REFIT_PANEL × PITH_SWEEP_LANES. Quick where
+/// `pith_fixed_products_available` (PithFixed.h) says so; the twin gives the same bits.
+void pith_refit_product_fixed(const uint32_t *factor, const float *scales, const uint32_t *steps,
+                              size_t pairs, float *result);
+void pith_refit_product_fixed_reference(const uint32_t *factor, const float *scales,
+                                        const uint32_t *steps, size_t pairs, float *result);
+
+/// Numbers of f32 that the steps of a chunk take in the scratch.
+static inline size_t pith_refit_steps(size_t groups, size_t members, int is_fixed) {
+  return is_fixed ? groups * ((members + 1) / 2) * PITH_SWEEP_LANES
+                  : groups * members * PITH_SWEEP_LANES / 4;
+}
+
 /// The normal equations of the scales of `chunks` times PITH_SWEEP_LANES rows, at most
 /// PITH_REFIT_LANES, from row `row` of the tile on. With v_g the steps (code - zero) of a group and
 /// Y_g = v_g · R, H + damping = R · Rᵀ: left[g][h] = Y_g · Y_h - damping · v_g · v_h for g ≤ h, and
 /// right[g] = Y_g · residuals - damping · v_g · differences.
 ///
-/// - scratch: per chunk (width / 4 + 16 · padded groups) × PITH_SWEEP_LANES.
+/// - scratch: on a border of 64 bytes, as `left` should be: lines of the cache that are read in two halves cost a
+///   fifth of the time. Per chunk `pith_refit_steps` and 16 · padded groups · PITH_SWEEP_LANES numbers.
 /// - left: per chunk padded × padded × PITH_SWEEP_LANES; more is written than what is named above.
 /// - right: per chunk groups × PITH_SWEEP_LANES.
 void pith_refit_terms(const PithRefit *job, size_t row, size_t chunks, float *scratch, float *left,

@@ -25,7 +25,7 @@ struct BoundedTarget: Sendable {
   ///   - weights: w.
   ///   - low, high: the grids' ends, rows × groups.
   init(
-    _ weights: Matrix<Float>, bounds: SweepBounds, low: [Float], high: [Float], pool: WorkerPool
+    _ weights: SweepTarget, bounds: SweepBounds, low: [Float], high: [Float], pool: WorkerPool
   ) {
     let (rows, width) = (weights.rows, weights.columns)
     let groups = low.count / max(rows, 1)
@@ -41,14 +41,12 @@ struct BoundedTarget: Sendable {
         let range = index * tile..<min((index + 1) * tile, rows)
         let room = spare.take() ?? Room(rows: min(tile, rows), width: width)
         defer { spare.give(room) }
-        return weights.values.withUnsafeBufferPointer { weights in
+        let lists: [[PithMultiplier]]? = weights.withValues { w in
           bounds.inputs.withUnsafeBufferPointer { inputs in
             bounds.gridIndex.withUnsafeBufferPointer { grids in
               low.withUnsafeBufferPointer { low in
                 high.withUnsafeBufferPointer { high in
-                  guard let w = weights.baseAddress, let l = low.baseAddress,
-                    let h = high.baseAddress
-                  else { return [] }
+                  guard let l = low.baseAddress, let h = high.baseAddress else { return [] }
                   var job = PithBounds(
                     width: width, groups: groups, passes: max(bounds.passes, 1),
                     inverse: bounds.inverse.panels, inputs: inputs.baseAddress,
@@ -62,6 +60,7 @@ struct BoundedTarget: Sendable {
             }
           }
         }
+        return lists ?? []
       }
       lists = found ?? []
     }

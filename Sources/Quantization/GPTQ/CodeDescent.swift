@@ -49,7 +49,7 @@ public enum CodeDescent {
     }
     let frozen = Set(weight.outliers?.columnNumbers ?? [])
     let rows = base.rows
-    let tile = Sweep<Float>.tileRows(rows: rows) / 2
+    let tile = rows >= 2048 ? 256 : rows >= 512 ? 64 : 32
     let bytes = PackedCodes.bytes(count: base.columns, bits: base.grid.bits)
     let job = DescentJob(
       base: base, mask: weight.mask, frozen: frozen, target: target, gram: gram.values,

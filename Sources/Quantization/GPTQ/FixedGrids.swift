@@ -1,10 +1,11 @@
-import LinearAlgebra
 import Tensors
 import Weights
 
 /// Grids that were fitted on the weights as they were before the sweep.
 struct FixedGrids: Sendable {
-  private var rounded: IntegerBase
+  private let grid: IntegerGrid
+  private var storedScales: Tensor
+  private let storedZeros: Tensor?
   /// Scales and zero points of every group, `rows × groups`; one of each per tensor.
   private(set) var scales: [Float]
   let zeros: [UInt8]
@@ -12,19 +13,47 @@ struct FixedGrids: Sendable {
   let isPerTensor: Bool
 
   init(
-    _ target: Matrix<Float>, mask: Mask?, scheme: IntegerScheme, pool: WorkerPool
+    _ target: SweepTarget, mask: Mask?, scheme: IntegerScheme, pool: WorkerPool
   ) throws(QuantizationError) {
-    do {
-      rounded = try IntegerBase.roundToNearest(target, scheme: scheme, mask: mask, pool: pool)
-    } catch { throw .weights(error) }
-    scales = rounded.scales.floats()
+    grid = scheme.grid
     isPerTensor = scheme.granularity == .tensor
-    groups = rounded.scales.shape.rowElementCount
-    zeros = rounded.zeroPoints()
+    let length = grid.reach(columns: target.columns)
+    guard mask == nil, !isPerTensor, target.columns % length == 0 else {
+      let rounded: IntegerBase
+      do {
+        rounded = try IntegerBase.roundToNearest(
+          target.matrix, scheme: scheme, mask: mask, pool: pool)
+      } catch { throw .weights(error) }
+      (storedScales, storedZeros) = (rounded.scales, rounded.zeros)
+      scales = rounded.scales.floats()
+      groups = rounded.scales.shape.rowElementCount
+      zeros = rounded.zeroPoints()
+      return
+    }
+    // Codes would be thrown away.
+    let (rows, groups, bits) = (target.rows, target.columns / length, scheme.bits)
+    let fitted =
+      target.withValues {
+        scheme.groupGrids(of: $0, groups: rows * groups, length: length, pool: pool)
+      }
+      ?? (scales: [], zeros: [])
+    self.groups = groups
+    scales = fitted.scales
+    let zeros = fitted.zeros.map { UInt8($0) }
+    self.zeros = zeros
+    storedScales = grid.tensor(ofScales: fitted.scales, shape: [rows, groups])
+    storedZeros =
+      scheme.symmetric
+      ? nil
+      : Tensor(
+        dtype: .u8, shape: [rows, PackedCodes.bytes(count: groups, bits: bits)],
+        array: (0..<rows).flatMap {
+          PackedCodes.pack(Array(zeros[$0 * groups..<($0 + 1) * groups]), bits: bits)
+        })
   }
 
   /// The largest code.
-  var top: Int { (1 << rounded.grid.bits) - 1 }
+  var top: Int { (1 << grid.bits) - 1 }
 
   /// Groups of a row that have a scale of their own.
   var rangesPerRow: Int { isPerTensor ? 1 : groups }
@@ -44,15 +73,14 @@ struct FixedGrids: Sendable {
   /// The same grids with all scales times a factor, as they are stored.
   func narrowed(by factor: Float) -> FixedGrids {
     var result = self
-    result.scales = scales.map { rounded.grid.stored(scale: $0 * factor) }
-    result.rounded.scales = rounded.grid.tensor(
-      ofScales: result.scales, shape: rounded.scales.shape)
+    result.scales = scales.map { grid.stored(scale: $0 * factor) }
+    result.storedScales = grid.tensor(ofScales: result.scales, shape: storedScales.shape)
     return result
   }
 
   func base(codes: Tensor, rows: Int, columns: Int) -> IntegerBase {
     IntegerBase(
-      grid: rounded.grid, rows: rows, columns: columns, codes: codes, scales: rounded.scales,
-      zeros: rounded.zeros)
+      grid: grid, rows: rows, columns: columns, codes: codes, scales: storedScales,
+      zeros: storedZeros)
   }
 }

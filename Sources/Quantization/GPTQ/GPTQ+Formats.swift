@@ -30,7 +30,7 @@ extension GPTQ {
     guard weight.base != nil else { throw .weights(.baseMissing(operation: "quantize")) }
     var target = weight.decodedBase()
     do { try target.checkFinite() } catch { throw .weights(error) }
-    let prepared = try PreparedGram(gram, weight: target)
+    let prepared = try PreparedGram(gram, rows: target.rows, columns: target.columns)
     var report = GPTQReport()
     report.warnings = prepared.warnings(rows: rows)
     report.deadColumns = prepared.dead

@@ -32,9 +32,9 @@ public enum GPTQ {
     if case .group(let size) = scheme.granularity, weight.columns % size != 0 {
       throw .weights(.groupDoesNotDivide(group: size, columns: weight.columns))
     }
-    var target = weight.decodedBase(pool: pool)
-    do { try target.checkFinite() } catch { throw .weights(error) }
-    let gramMatrix = try PreparedGram(gram, weight: target)
+    let given = SweepTarget(weight, pool: pool)
+    do { try given.checkFinite() } catch { throw .weights(error) }
+    let gramMatrix = try PreparedGram(gram, rows: weight.rows, columns: weight.columns)
     var report = GPTQReport()
     report.warnings = gramMatrix.warnings(rows: rows)
     var result = weight
@@ -48,7 +48,8 @@ public enum GPTQ {
       return (result, report)
     }
     report.deadColumns = gramMatrix.dead
-    gramMatrix.clearDead(&target)
+    // Columns of dead inputs multiply zeros: they must not widen a grid.
+    let target = given.cleared(gramMatrix.dead)
     let weak = try WeakColumns(
       weight, target: target, diagonal: gramMatrix.diagonal, scheme: scheme, options: options,
       pool: pool)
@@ -61,7 +62,7 @@ public enum GPTQ {
       if second.report.weightedError < best.report.weightedError { best = second }
     }
     result = learn(
-      best.weight, best.target, NormalizedGram(gramMatrix.matrix, mean: gramMatrix.mean),
+      best.weight, best.target.matrix, NormalizedGram(gramMatrix.matrix, mean: gramMatrix.mean),
       options, pool, &best.report)
     return (result, best.report)
   }
@@ -70,12 +71,12 @@ public enum GPTQ {
   private struct Start {
     var weight: CompressedWeight
     /// What the base stands for.
-    var target: Matrix<Float>
+    var target: SweepTarget
     var report: GPTQReport
   }
 
   private static func start(
-    _ weight: CompressedWeight, _ target: Matrix<Float>, _ gram: PreparedGram,
+    _ weight: CompressedWeight, _ target: SweepTarget, _ gram: PreparedGram,
     _ scheme: IntegerScheme, _ options: GPTQOptions, _ weak: WeakColumns, _ pool: WorkerPool,
     report: GPTQReport
   ) throws(QuantizationError) -> Start {
@@ -88,9 +89,9 @@ public enum GPTQ {
         target, gram, weight.mask, scheme, options, weak, pool, in: Double.self, &start.report)
     start.weight.base = .integer(outcome.base)
     if let free = outcome.free {
-      let settled = try weak.settled(free, target: target)
+      let settled = try weak.settled(free, target: target.matrix)
       start.weight.outliers = settled.outliers
-      start.target = settled.target
+      start.target = SweepTarget(settled.target)
       start.report.weakColumns = weak.numbers
     }
     guard options.refit else { return start }
@@ -98,7 +99,8 @@ public enum GPTQ {
       start.weight = take(refit, start.weight, gram.mean, &start.report)
     } else {
       let refitted = ScaleRefit.refit(
-        start.weight, target: start.target, gram: NormalizedGram(gram.matrix, mean: gram.mean),
+        start.weight, target: start.target.matrix,
+        gram: NormalizedGram(gram.matrix, mean: gram.mean),
         before: start.report.sweepError, pool: pool)
       start.weight = refitted.weight
       start.report.refit = refitted.report
@@ -149,7 +151,7 @@ public enum GPTQ {
 
   /// Factor and sweep in one precision.
   private static func sweep<S: SweepScalar>(
-    _ target: Matrix<Float>, _ gram: PreparedGram, _ mask: Mask?, _ scheme: IntegerScheme,
+    _ target: SweepTarget, _ gram: PreparedGram, _ mask: Mask?, _ scheme: IntegerScheme,
     _ options: GPTQOptions, _ weak: WeakColumns, _ pool: WorkerPool, in: S.Type,
     _ report: inout GPTQReport
   ) throws(QuantizationError) -> (
@@ -169,7 +171,8 @@ public enum GPTQ {
       )
     }
     let sweep = try Sweep(
-      target: target, gridTarget: weak.cleared(target), mask: mask, scheme: scheme, order: order,
+      target: target, gridTarget: target.cleared(weak.numbers), mask: mask, scheme: scheme,
+      order: order,
       factor: factor.factor,
       block: options.block,
       refitDamping: options.refit ? factor.dampingUsed * gram.normalizedMean : nil,

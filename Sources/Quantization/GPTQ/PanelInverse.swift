@@ -5,27 +5,22 @@ import Tensors
 
 /// The inverse of a symmetric matrix from its Cholesky factor, its columns in panels that lie side
 /// by side (PithBound.h).
-final class PanelInverse: @unchecked Sendable {
+struct PanelInverse: Sendable {
   let width: Int
-  private let storage: UnsafeMutableRawPointer
+  private let storage: AlignedNumbers<Float>
   private static let tile = 256
 
-  var panels: UnsafePointer<Float> { UnsafePointer(storage.assumingMemoryBound(to: Float.self)) }
-
-  deinit { storage.deallocate() }
+  var panels: UnsafePointer<Float> { UnsafePointer(storage.base) }
 
   /// Of L·Lᵀ; the same bits with any number of workers.
   init(factor: Matrix<Float>, pool: WorkerPool) {
     let (order, panel) = (factor.rows, Int(PITH_BOUND_PANEL))
     width = order
-    let bytes = (order + panel - 1) / panel * panel * order * MemoryLayout<Float>.stride
-    storage = .allocate(byteCount: bytes, alignment: 64)
-    LargePages.advise(UnsafeMutableRawBufferPointer(start: storage, count: bytes))
-    storage.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+    storage = AlignedNumbers(count: (order + panel - 1) / panel * panel * order)
     var inverse: [Float] = LargePages.zeros(count: order * order)
     let tiles = (order + Self.tile - 1) / Self.tile
     // Tiles write to places of their own.
-    nonisolated(unsafe) let target = storage.assumingMemoryBound(to: Float.self)
+    nonisolated(unsafe) let target = storage.base
     inverse.withUnsafeMutableBufferPointer { buffer in
       factor.values.withUnsafeBufferPointer { factor in
         guard let start = buffer.baseAddress, let l = factor.baseAddress else { return }

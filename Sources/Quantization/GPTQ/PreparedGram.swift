@@ -13,11 +13,13 @@ struct PreparedGram: Sendable {
   /// and then ruins the factor.
   static let deadShare = 1e-10
 
-  init(_ gram: Matrix<Double>, weight: Matrix<Float>) throws(QuantizationError) {
-    let count = weight.columns
+  /// - Parameter rows: those of the weight, whose columns are the inputs.
+  init(
+    _ gram: Matrix<Double>, rows: Int, columns count: Int
+  ) throws(QuantizationError) {
     guard gram.rows == count, gram.columns == count, count > 0 else {
       throw .statisticsMismatch(
-        rows: weight.rows, columns: count, gram: [gram.rows, gram.columns])
+        rows: rows, columns: count, gram: [gram.rows, gram.columns])
     }
     if let index = Finiteness.firstNonFinite(gram.values) {
       throw .statisticsNotFinite(row: index / count, column: index % count)

@@ -10,9 +10,9 @@ import Weights
 /// is the Cholesky factor of H in reversed order, read backwards; it stays reversed here.
 struct Sweep<S: SweepScalar>: Sendable {
   /// What is rounded: the weights as they were, or moved into their grids' ranges.
-  let target: Matrix<Float>
+  let target: SweepTarget
   /// The weights as they were.
-  let original: Matrix<Float>
+  let original: SweepTarget
   let mask: Mask?
   let scheme: IntegerScheme
   let order: SweepOrder
@@ -33,13 +33,15 @@ struct Sweep<S: SweepScalar>: Sendable {
   let inverses: [Int: Matrix<S>]
   /// The grids of every group, when they were fitted before the sweep.
   let fixed: FixedGrids?
+  /// What comes from other spans; nil where it is f32's as well.
+  let far: FarFeedback?
   /// What fits the scales to the codes of each tile at its end.
   let refit: SweepRefit?
   /// What moved the weights into their grids' ranges; nil where nothing did.
   let bounded: BoundedTarget?
 
   init(
-    target: Matrix<Float>, gridTarget: Matrix<Float>, mask: Mask?, scheme: IntegerScheme,
+    target: SweepTarget, gridTarget: SweepTarget, mask: Mask?, scheme: IntegerScheme,
     order: SweepOrder,
     factor: Matrix<S>, block: Int, refitDamping: Double?, boundPasses: Int?, pool: WorkerPool
   ) throws(QuantizationError) {
@@ -55,8 +57,10 @@ struct Sweep<S: SweepScalar>: Sendable {
     func mirrored(_ part: Range<Int>) -> Range<Int> {
       width - part.upperBound..<width - part.lowerBound
     }
-    spans = order.spans(width: width - order.free, length: min(block, ColumnRun<S>.limit)).map {
-      span in
+    spans = order.spans(
+      width: width - order.free, length: min(block, ColumnRun<S>.limit),
+      span: factor is Matrix<Float> ? FarFeedback.span(order) : nil
+    ).map { span in
       SweepOrder.Span(
         range: mirrored(span.range),
         panels: span.panels.map {
@@ -87,7 +91,13 @@ struct Sweep<S: SweepScalar>: Sendable {
           narrowing: &grids, fitted, pool: pool)
       } else { nil }
     fixed = grids
-    self.target = bounded?.values ?? target
+    self.target = bounded.map { SweepTarget($0.values) } ?? target
+    far =
+      if let factor = factor as? Matrix<Float> {
+        FarFeedback(
+          factor, ranges: spans.map(\.range) + (order.free > 0 ? [0..<order.free] : []),
+          pool: pool)
+      } else { nil }
     refit =
       if let refitDamping, let factor = factor as? Matrix<Float> {
         SweepRefit(
@@ -118,7 +128,7 @@ struct Sweep<S: SweepScalar>: Sendable {
 
   /// Rows of a tile, a function of the extents alone: enough for a product's kernels, few enough
   /// to share out.
-  static func tileRows(rows: Int) -> Int { rows >= 2048 ? 512 : rows >= 512 ? 128 : 64 }
+  static func tileRows(rows: Int) -> Int { rows >= 2048 ? 256 : rows >= 512 ? 128 : 64 }
 
   /// What a run needs of the factor and the order.
   func withRun<Result>(
@@ -154,15 +164,16 @@ struct Sweep<S: SweepScalar>: Sendable {
     let tile = Self.tileRows(rows: rows)
     let grid = scheme.grid
     let codeBytes = PackedCodes.bytes(count: columns, bits: scheme.bits)
-    var packed = [UInt8](repeating: 0, count: rows * codeBytes)
-    let tiles: [TileOutcome]
+    var tiles: [TileOutcome] = []
+    let packed: Bytes
     // Those that are done, for the next ones.
     let spare = Mutex<[TileSweep<S>]>([])
     do {
-      tiles = try packed.withUnsafeMutableBufferPointer { buffer in
+      packed = try Bytes(count: rows * codeBytes) { buffer in
+        LargePages.advise(buffer)
         // Tiles write to rows of their own.
-        nonisolated(unsafe) let start = buffer.baseAddress
-        return try pool.map((rows + tile - 1) / tile) { (index: Int) throws -> TileOutcome in
+        nonisolated(unsafe) let start = buffer.bindMemory(to: UInt8.self).baseAddress
+        tiles = try pool.map((rows + tile - 1) / tile) { (index: Int) throws -> TileOutcome in
           guard let start else { return TileOutcome() }
           let range = index * tile..<min((index + 1) * tile, rows)
           let old = range.count == tile ? spare.withLock { $0.popLast() } : nil
@@ -176,7 +187,10 @@ struct Sweep<S: SweepScalar>: Sendable {
     } catch let error as QuantizationError {
       throw error
     } catch { preconditionFailure("a tile throws errors of its own, not \(error)") }
-    let codes = Tensor(dtype: .u8, shape: [rows, codeBytes], array: packed)
+    let codes: Tensor
+    do {
+      codes = try Tensor(dtype: .u8, shape: [rows, codeBytes], bytes: packed)
+    } catch { preconditionFailure("\(rows) rows of \(codeBytes) bytes fill \(packed.count)") }
     let base: IntegerBase
     if let fixed {
       base = fixed.base(codes: codes, rows: rows, columns: columns)

@@ -40,16 +40,20 @@ extension BoundedTarget {
   /// less in all: of a few factors of all scales the one that is estimated to cost least, by a
   /// sample of the rows.
   init(
-    _ weights: Matrix<Float>, bounds: SweepBounds, narrowing grids: inout FixedGrids?,
+    _ weights: SweepTarget, bounds: SweepBounds, narrowing grids: inout FixedGrids?,
     _ fitted: FixedGrids, pool: WorkerPool
   ) {
     let step = max(1, weights.rows / Self.sample)
     let rows = Array(stride(from: 0, to: weights.rows, by: step))
-    let some = Matrix<Float>(
-      rows: rows.count, columns: weights.columns,
-      values: rows.flatMap {
-        weights.values[$0 * weights.columns..<($0 + 1) * weights.columns]
-      })
+    let width = weights.columns
+    let some = Matrix<Float>(rows: rows.count, columns: width) { target in
+      _ = weights.withValues { source in
+        for (index, row) in rows.enumerated() {
+          (target.baseAddress.map { $0 + index * width })?.initialize(
+            from: source + row * width, count: width)
+        }
+      }
+    }
     var (best, least) = (fitted, Double.infinity)
     for factor in Self.factors {
       let candidate = factor == 1 ? fitted : fitted.narrowed(by: factor)
@@ -75,7 +79,7 @@ extension BoundedTarget {
       shares[Int(bounds.gridIndex[position])] += Double(pivot) / 12
     }
     let found = BoundedTarget(
-      weights, bounds: bounds, low: grids.ends(top: 0, rows: rows),
+      SweepTarget(weights), bounds: bounds, low: grids.ends(top: 0, rows: rows),
       high: grids.ends(top: grids.top, rows: rows), pool: pool)
     var (rounding, moving) = (0.0, 0.0)
     for (index, row) in rows.enumerated() {

@@ -38,10 +38,13 @@ struct SweepOrder: Sendable {
   /// How the positions are cut: spans get what all columns before them have left behind in one
   /// long product; panels begin wherever a grid must be fitted on updated weights; runs are rounded
   /// by one call and none is longer than `length`.
-  func spans(width: Int, length: Int) -> [Span] {
+  ///
+  /// - Parameter span: a span's columns, a multiple of the groups; nil for what suits products in f32.
+  func spans(width: Int, length: Int, span: Int? = nil) -> [Span] {
     let panel = isStatic ? width : group
     let span =
-      isStatic || group > Self.spanLength ? Self.spanLength : Self.spanLength / group * group
+      span
+      ?? (isStatic || group > Self.spanLength ? Self.spanLength : Self.spanLength / group * group)
     return cut(0..<width, max(span, isStatic ? 1 : group)).map { whole in
       Span(
         range: whole,

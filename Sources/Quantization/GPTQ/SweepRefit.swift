@@ -18,7 +18,11 @@ struct SweepRefit: Sendable {
   private let positions: [Int32]
   /// Per panel of the factor and group the inputs that reach into it.
   private let counts: [Int32]
-  private let packed: [Float]
+  /// The factor's panels: f32, or 16-bit fixed point and its scales where the processor has the
+  /// products; the other one is empty.
+  private let packed: AlignedNumbers<Float>
+  private let fixed: AlignedNumbers<UInt32>
+  private let fixedScales: AlignedNumbers<Float>
 
   /// Nil where scales are not one for each group of every row, where columns stay free, or where so
   /// many groups would make their own products the most of the work.
@@ -52,73 +56,76 @@ struct SweepRefit: Sendable {
       }
     }
     self.counts = counts
+    let isFixed = pith_fixed_products_available() != 0
+    // Rows of the packed factor before each panel: members, or pairs of them.
     var starts = [0]
     for panel in 0..<panels {
-      let inside = counts[panel * groups..<(panel + 1) * groups].reduce(0) { $0 + Int($1) }
-      starts.append(starts[panel] + inside * length)
+      starts.append(
+        counts[panel * groups..<(panel + 1) * groups].reduce(starts[panel]) {
+          $0 + (isFixed ? (Int($1) + 1) / 2 : Int($1))
+        })
     }
-    let total = starts[panels]
-    packed = Array(unsafeUninitializedCapacity: total) { buffer, initialized in
-      LargePages.advise(UnsafeMutableRawBufferPointer(buffer))
-      // Panels have places of their own.
-      nonisolated(unsafe) let base = buffer.baseAddress
-      let step = 8
-      let (begins, counts) = (starts, counts)
-      pool.forEach((panels + step - 1) / step) { (part: Int) -> Void in
-        guard let base else { return }
-        let first = part * step
-        counts.withUnsafeBufferPointer { counts in
+    let total = starts[panels] * length
+    packed = AlignedNumbers(count: isFixed ? 0 : total)
+    fixed = AlignedNumbers(count: isFixed ? total : 0)
+    fixedScales = AlignedNumbers(count: isFixed ? panels * groups * length : 0)
+    let step = 8
+    let (begins, reaching) = (starts, counts)
+    // Panels have places of their own.
+    let (numbers, pairs, scales) = (packed, fixed, fixedScales)
+    let top = Int32(1 << grid.bits) - 1
+    pool.forEach((panels + step - 1) / step) { (part: Int) -> Void in
+      let first = part * step
+      let count = min(step, panels - first)
+      let place = begins[first] * length
+      reaching.withUnsafeBufferPointer { reaching in
+        let reaching = reaching.baseAddress.map { $0 + first * groups }
+        if isFixed {
+          pith_refit_pack_fixed(
+            factor.values, width, positions, members, first, count, reaching, top,
+            pairs.base + place, scales.base + first * groups * length)
+        } else {
           pith_refit_pack(
-            factor.values, width, positions, members, first, min(step, panels - first),
-            counts.baseAddress.map { $0 + first * groups }, base + begins[first])
+            factor.values, width, positions, members, first, count, reaching, numbers.base + place)
         }
       }
-      initialized = total
     }
   }
 
   /// One chunk's equations, as the kernel writes them.
   struct Room {
     let padded: Int
-    var scratch: [Float]
-    var left: [Float]
+    let scratch: AlignedNumbers<Float>
+    let left: AlignedNumbers<Float>
     var right: [Float]
 
     init(_ refit: SweepRefit) {
       let lanes = Int(PITH_REFIT_LANES)
       padded = pith_refit_padded(refit.groups)
-      scratch = LargePages.zeros(count: (refit.columns.count / 4 + 1 + 16 * padded) * lanes)
-      left = Array(repeating: 0, count: padded * padded * lanes)
+      let steps = pith_refit_steps(
+        refit.groups, refit.columns.count / refit.groups, refit.fixed.count > 0 ? 1 : 0)
+      scratch = AlignedNumbers(
+        count: (steps + 16 * padded * Int(PITH_SWEEP_LANES)) * lanes / Int(PITH_SWEEP_LANES))
+      left = AlignedNumbers(count: padded * padded * lanes)
       right = Array(repeating: 0, count: refit.groups * lanes)
     }
   }
 
   /// The equations of some chunks of rows from a tile's row on.
-  func fill(
-    _ room: inout Room, row: Int, chunks: Int, stride: Int, codes: [UInt8], zeros: [Float],
-    differences: [Float], residuals: [Float]
-  ) {
+  func fill(_ room: inout Room, of tile: TileSweep<Float>, row: Int, chunks: Int) {
     columns.withUnsafeBufferPointer { columns in
       positions.withUnsafeBufferPointer { positions in
-        packed.withUnsafeBufferPointer { factor in
-          counts.withUnsafeBufferPointer { counts in
-            codes.withUnsafeBufferPointer { codes in
-              zeros.withUnsafeBufferPointer { zeros in
-                differences.withUnsafeBufferPointer { differences in
-                  residuals.withUnsafeBufferPointer { residuals in
-                    var job = PithRefit(
-                      groups: groups, members: columns.count / groups, stride: stride,
-                      damping: damping, columns: columns.baseAddress,
-                      positions: positions.baseAddress, factor: factor.baseAddress,
-                      counts: counts.baseAddress, codes: codes.baseAddress,
-                      zeros: zeros.baseAddress, differences: differences.baseAddress,
-                      residuals: residuals.baseAddress)
-                    pith_refit_terms(
-                      &job, row, chunks, &room.scratch, &room.left, &room.right)
-                  }
-                }
-              }
-            }
+        counts.withUnsafeBufferPointer { counts in
+          tile.zeros.withUnsafeBufferPointer { zeros in
+            var job = PithRefit(
+              groups: groups, members: columns.count / groups, stride: tile.stride,
+              damping: damping, columns: columns.baseAddress, positions: positions.baseAddress,
+              factor: packed.base, counts: counts.baseAddress,
+              fixed: fixed.count > 0 ? fixed.base : nil, fixed_scales: fixedScales.base,
+              codes: tile.codes.base, zeros: zeros.baseAddress,
+              differences: tile.differences.base, residuals: tile.targets.base)
+            pith_refit_terms(
+              &job, row, chunks, room.scratch.base, room.left.base, &room.right)
           }
         }
       }
@@ -133,7 +140,7 @@ struct SweepRefit: Sendable {
     for group in 0..<groups {
       for other in group..<groups {
         let place = (number * room.padded + group) * room.padded + other
-        let value = Double(room.left[place * chunk + inside])
+        let value = Double(room.left.base[place * chunk + inside])
         system.left[group * groups + other] = value
         system.left[other * groups + group] = value
       }
@@ -151,9 +158,7 @@ extension TileSweep where S == Float {
     let (chunk, most) = (Int(PITH_SWEEP_LANES), Int(PITH_REFIT_LANES))
     for first in Swift.stride(from: 0, to: stride, by: most) {
       let lanes = min(most, stride - first)
-      refit.fill(
-        &room, row: first, chunks: lanes / chunk, stride: stride, codes: codes, zeros: zeros,
-        differences: differences, residuals: targets)
+      refit.fill(&room, of: self, row: first, chunks: lanes / chunk)
       for row in first..<min(first + lanes, rows.count) {
         var system = refit.system(room, lane: row - first)
         if let bounded = sweep.bounded { add(bounded, to: &system, row: row) }

@@ -11,7 +11,7 @@ extension TileSweep {
   /// clips.
   func fitGrids(_ panel: SweepOrder.Panel) throws(QuantizationError) {
     let number = Int(sweep.gridIndex[panel.range.lowerBound])
-    solve(panel.range, sums)
+    solve(panel.range)
     let updated = try grids(of: panel.range, updated: true)
     use(updated, for: number) { _ in true }
     // Nothing was updated before the first group.
@@ -26,14 +26,14 @@ extension TileSweep {
 
   /// What each row loses in a panel on its present grids; nothing of it stays but the codes.
   private func losses(_ panel: SweepOrder.Panel) -> [S] {
-    let place =
-      (panel.range.lowerBound - span.lowerBound)
-      * stride..<(panel.range.upperBound - span.lowerBound) * stride
+    let own = UnsafeMutableBufferPointer(
+      start: sums.base + (panel.range.lowerBound - span.lowerBound) * stride,
+      count: panel.range.count * stride)
     // Only what runs leave to each other changes the sums.
-    let saved = panel.runs.count > 1 ? Array(sums[place]) : nil
+    let saved = panel.runs.count > 1 ? Array(own) : nil
     let (loss, squaredError) = (loss, squaredError)
     defer {
-      if let saved { sums.replaceSubrange(place, with: saved) }
+      if let saved { _ = own.update(fromContentsOf: saved) }
       (self.loss, self.squaredError) = (loss, squaredError)
     }
     var result = [S](repeating: 0, count: stride)
@@ -50,9 +50,7 @@ extension TileSweep {
     if isOwn {
       if !updated { panelValues = Array(repeating: 0, count: panel.count * stride) }
       panelValues.withUnsafeMutableBufferPointer { values in
-        targets.withUnsafeBufferPointer { targets in
-          for index in 0..<values.count { values[index] += targets[start + index] }
-        }
+        for index in 0..<values.count { values[index] += targets.base[start + index] }
         guard !kept.isEmpty else { return }
         kept.withUnsafeBufferPointer { kept in
           for index in 0..<values.count { values[index] *= kept[start + index] }
@@ -60,15 +58,12 @@ extension TileSweep {
       }
     }
     let values = Matrix<Float>(rows: count, columns: panel.count) { values in
-      targets.withUnsafeBufferPointer { targets in
-        panelValues.withUnsafeBufferPointer { own in
-          guard let to = values.baseAddress, let before = targets.baseAddress,
-            let after = own.baseAddress
-          else { return }
-          TileLayout.turned(
-            isOwn ? after : before + start, columns: panel.count, rows: count, stride: stride,
-            into: to)
-        }
+      panelValues.withUnsafeBufferPointer { own in
+        guard let to = values.baseAddress else { return }
+        let before = UnsafePointer(targets.base + start)
+        TileLayout.turned(
+          isOwn ? own.baseAddress ?? before : before, columns: panel.count, rows: count,
+          stride: stride, into: to)
       }
     }
     do {

@@ -15,18 +15,20 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
   let columns: Int
   /// The weights as they were; of columns that are done, where scales are refitted, (w' − q)·R_jj
   /// instead: the rows of D·R.
-  var targets: [S]
+  let targets: AlignedNumbers<S>
   /// What was taken from them: w − q.
-  var differences: [S]
+  let differences: AlignedNumbers<S>
   /// Codes by column, not by position; columns × stride.
-  private(set) var codes: [UInt8]
+  let codes: AlignedNumbers<UInt8>
   /// groups × stride.
   var scales: [S]
   var zeros: [S]
   /// 1 where an entry counts; empty without a mask.
   var kept: [S]
   /// What the columns that are done have left behind for the running span, columns × stride.
-  var sums: [S]
+  let sums: AlignedNumbers<S>
+  /// What the spans that are done leave to others, where it goes through fixed point.
+  private let left: FarFeedback.Differences?
   var span = 0..<0
   /// The updated weights of a group whose grid is fitted.
   var panelValues: [S] = []
@@ -41,15 +43,15 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
     let columns = columns
     self.stride = stride
     let groups = columns / sweep.order.group
-    targets = LargePages.zeros(count: columns * stride)
-    differences = LargePages.zeros(count: columns * stride)
-    codes = LargePages.zeros(count: columns * stride)
+    targets = AlignedNumbers(count: columns * stride)
+    differences = AlignedNumbers(count: columns * stride)
+    codes = AlignedNumbers(count: columns * stride)
     scales = Array(repeating: 1, count: groups * stride)
     zeros = Array(repeating: 0, count: groups * stride)
-    sums = Array(
-      repeating: 0, count: max(sweep.spans.map(\.range.count).max() ?? 0, sweep.order.free) * stride
-    )
+    sums = AlignedNumbers(
+      count: max(sweep.spans.map(\.range.count).max() ?? 0, sweep.order.free) * stride)
     kept = []
+    left = sweep.far.map { FarFeedback.Differences($0, stride: stride) }
     begin(rows)
   }
 
@@ -58,13 +60,10 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
     self.rows = rows
     (loss, squaredError) = (0, 0)
     let (stride, columns) = (stride, columns)
-    targets.withUnsafeMutableBufferPointer { target in
-      sweep.target.values.withUnsafeBufferPointer { source in
-        if let to = target.baseAddress, let from = source.baseAddress {
-          TileLayout.gathered(
-            from, width: columns, rows: rows, stride: stride, order: sweep.columnOrder, into: to)
-        }
-      }
+    _ = sweep.target.withValues {
+      TileLayout.gathered(
+        $0, width: columns, rows: rows, stride: stride, order: sweep.columnOrder,
+        into: targets.base)
     }
     if let mask = sweep.mask {
       kept = Array(repeating: 0, count: columns * stride)
@@ -87,14 +86,14 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
 
   /// Runs the sweep; packed codes go to `packed`, where the weight's first row begins.
   func run(packed: UnsafeMutablePointer<UInt8>) throws(QuantizationError) -> TileOutcome {
-    for span in sweep.spans {
-      self.span = span.range
-      collect(span.range, from: span.range.upperBound..<columns, adding: false)
+    for (number, span) in sweep.spans.enumerated() {
+      begin(span.range, number: number)
       for panel in span.panels {
         collect(panel.range, from: panel.range.upperBound..<span.range.upperBound, adding: true)
         if sweep.fixed == nil { try fitGrids(panel) }
         round(panel, losses: nil)
       }
+      note(number)
     }
     let free = settleFree()
     if let bounded = sweep.bounded, let tile = self as? TileSweep<Float> {
@@ -112,9 +111,8 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
   private func settleFree() -> [Float] {
     let count = sweep.order.free
     guard count > 0 else { return [] }
-    span = 0..<count
-    collect(span, from: count..<columns, adding: false)
-    solve(span, sums)
+    begin(0..<count, number: sweep.spans.count)
+    solve(span)
     var result = [Float](repeating: 0, count: rows.count * count)
     for position in 0..<count {
       let column = sweep.columnOrder[position]
@@ -122,17 +120,17 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
       for row in 0..<rows.count {
         let update = panelValues[position * stride + row]
         squaredError += Double(update) * Double(update)
-        codes[column * stride + row] = S.byte(zeros[grid * stride + row])
+        codes.base[column * stride + row] = S.byte(zeros[grid * stride + row])
         // Positions run backwards.
         result[row * count + count - 1 - position] = Float(
-          targets[position * stride + row] + update)
+          targets.base[position * stride + row] + update)
       }
     }
     return result
   }
 
   /// panelValues ← L⁻ᵀ of a panel · its sums.
-  func solve(_ panel: Range<Int>, _ from: [S]) {
+  func solve(_ panel: Range<Int>) {
     let place = (panel.lowerBound - span.lowerBound) * stride
     if let inverse = sweep.inverses[panel.lowerBound], stride > 0 {
       let (count, stride) = (panel.count, stride)
@@ -140,17 +138,16 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
         panelValues = Array(repeating: 0, count: count * stride)
       }
       panelValues.withUnsafeMutableBufferPointer { values in
-        from.withUnsafeBufferPointer { from in
-          guard let x = values.baseAddress, let b = from.baseAddress else { return }
-          BLAS.gemm(
-            m: count, n: stride, k: count, alpha: 1, a: inverse.values, lda: count,
-            transposeA: true, b: b + place, ldb: stride, transposeB: false, beta: 0, c: x,
-            ldc: stride)
-        }
+        guard let x = values.baseAddress else { return }
+        BLAS.gemm(
+          m: count, n: stride, k: count, alpha: 1, a: inverse.values, lda: count,
+          transposeA: true, b: sums.base + place, ldb: stride, transposeB: false, beta: 0, c: x,
+          ldc: stride)
       }
       return
     }
-    panelValues = Array(from[place..<place + panel.count * stride])
+    panelValues = Array(
+      UnsafeBufferPointer(start: sums.base + place, count: panel.count * stride))
     guard panel.upperBound < columns, stride > 0 else { return }
     let (stride, columns) = (stride, columns)
     panelValues.withUnsafeMutableBufferPointer { values in
@@ -164,26 +161,38 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
     }
   }
 
+  /// Takes up a span, with what all columns before it have left behind.
+  private func begin(_ range: Range<Int>, number: Int) {
+    span = range
+    guard number > 0, let far = sweep.far, let left else {
+      return collect(range, from: range.upperBound..<columns, adding: false)
+    }
+    // There is such feedback in f32 alone.
+    if let sums = sums as? AlignedNumbers<Float> { far.collect(number, left, into: sums.base) }
+  }
+
+  /// Leaves a span, all done, to those after it.
+  private func note(_ number: Int) {
+    guard let far = sweep.far, let values = differences as? AlignedNumbers<Float> else { return }
+    left?.note(number, values.base, of: far)
+  }
+
   /// sums[range] ← (sums[range] +) L[done, range]ᵀ · differences[done].
   private func collect(_ range: Range<Int>, from done: Range<Int>, adding: Bool) {
     guard !range.isEmpty, stride > 0 else { return }
     let (stride, columns, place) = (stride, columns, (range.lowerBound - span.lowerBound) * stride)
-    sums.withUnsafeMutableBufferPointer { sums in
-      guard let c = sums.baseAddress else { return }
-      guard !done.isEmpty else {
-        if !adding { (c + place).update(repeating: 0, count: range.count * stride) }
-        return
-      }
-      differences.withUnsafeBufferPointer { differences in
-        sweep.factor.values.withUnsafeBufferPointer { factor in
-          guard let d = differences.baseAddress, let l = factor.baseAddress else { return }
-          BLAS.gemm(
-            m: range.count, n: stride, k: done.count, alpha: 1,
-            a: l + done.lowerBound * columns + range.lowerBound, lda: columns, transposeA: true,
-            b: d + done.lowerBound * stride, ldb: stride, transposeB: false,
-            beta: adding ? 1 : 0, c: c + place, ldc: stride)
-        }
-      }
+    let c = sums.base + place
+    guard !done.isEmpty else {
+      if !adding { c.update(repeating: 0, count: range.count * stride) }
+      return
+    }
+    sweep.factor.values.withUnsafeBufferPointer { factor in
+      guard let l = factor.baseAddress else { return }
+      BLAS.gemm(
+        m: range.count, n: stride, k: done.count, alpha: 1,
+        a: l + done.lowerBound * columns + range.lowerBound, lda: columns, transposeA: true,
+        b: differences.base + done.lowerBound * stride, ldb: stride, transposeB: false,
+        beta: adding ? 1 : 0, c: c, ldc: stride)
     }
   }
 
@@ -208,31 +217,20 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
     let stride = stride
     let place = (range.lowerBound - span.lowerBound) * stride
     let keepsResiduals = sweep.refit != nil && rowLoss == nil
-    let found = targets.withUnsafeMutableBufferPointer { targets in
-      differences.withUnsafeMutableBufferPointer { differences in
-        codes.withUnsafeMutableBufferPointer { codes in
-          scales.withUnsafeBufferPointer { scales in
-            zeros.withUnsafeBufferPointer { zeros in
-              kept.withUnsafeBufferPointer { kept in
-                sums.withUnsafeBufferPointer { sums in
-                  sweep.withRun(range) {
-                    (factor, codeIndex, gridIndex) -> (loss: Double, squaredError: Double) in
-                    guard let t = targets.baseAddress, let d = differences.baseAddress,
-                      let c = codes.baseAddress, let s = scales.baseAddress,
-                      let z = zeros.baseAddress
-                    else { return (0, 0) }
-                    return S.sweep(
-                      ColumnRun(
-                        count: range.count, stride: stride, top: top, targets: t + start,
-                        codeIndex: codeIndex, gridIndex: gridIndex, codes: c, scales: s, zeros: z,
-                        kept: kept.isEmpty ? nil : kept.baseAddress.map { $0 + start }),
-                      factor: factor, sums: sums.baseAddress.map { $0 + place },
-                      differences: d + start, residuals: keepsResiduals ? t + start : nil,
-                      rowLoss: rowLoss)
-                  }
-                }
-              }
-            }
+    let found = scales.withUnsafeBufferPointer { scales in
+      zeros.withUnsafeBufferPointer { zeros in
+        kept.withUnsafeBufferPointer { kept in
+          sweep.withRun(range) {
+            (factor, codeIndex, gridIndex) -> (loss: Double, squaredError: Double) in
+            guard let s = scales.baseAddress, let z = zeros.baseAddress else { return (0, 0) }
+            let t = targets.base + start
+            return S.sweep(
+              ColumnRun(
+                count: range.count, stride: stride, top: top, targets: t, codeIndex: codeIndex,
+                gridIndex: gridIndex, codes: codes.base, scales: s, zeros: z,
+                kept: kept.isEmpty ? nil : kept.baseAddress.map { $0 + start }),
+              factor: factor, sums: sums.base + place, differences: differences.base + start,
+              residuals: keepsResiduals ? t : nil, rowLoss: rowLoss)
           }
         }
       }
@@ -248,12 +246,8 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
     let bits = sweep.scheme.bits
     let (columns, stride) = (columns, stride)
     let bytes = PackedCodes.bytes(count: columns, bits: bits)
-    codes.withUnsafeBufferPointer { codes in
-      guard let from = codes.baseAddress else { return }
-      TileLayout.packed(from, columns: columns, rows: rows.count, stride: stride) { row, line in
-        pith_pack_codes(
-          line, columns, Int32(bits), packed + (rows.lowerBound + row) * bytes)
-      }
+    TileLayout.packed(codes.base, columns: columns, rows: rows.count, stride: stride) { row, line in
+      pith_pack_codes(line, columns, Int32(bits), packed + (rows.lowerBound + row) * bytes)
     }
     guard sweep.fixed == nil else { return result }
     let groups = columns / sweep.order.group

@@ -16,7 +16,8 @@ struct WeakColumns: Sendable {
   /// - Throws: `QuantizationError.optionOutOfRange` where the options or the weight do not allow
   ///   any, `.weights`.
   init(
-    _ weight: CompressedWeight, target: Matrix<Float>, diagonal: [Double], scheme: IntegerScheme,
+    _ weight: CompressedWeight, target given: SweepTarget, diagonal: [Double],
+    scheme: IntegerScheme,
     options: GPTQOptions, pool: WorkerPool
   ) throws(QuantizationError) {
     let count = options.weakColumns
@@ -31,6 +32,7 @@ struct WeakColumns: Sendable {
     guard options.order == .activation else { throw refused("0 unless order is activation") }
     guard weight.outliers == nil else { throw refused("0 for a weight with outlier columns") }
     guard weight.mask == nil else { throw refused("0 for a pruned weight") }
+    let target = given.matrix
     let rounded: Matrix<Float>
     do {
       rounded = try IntegerBase.roundToNearest(target, scheme: scheme, pool: pool).decoded()
@@ -44,13 +46,6 @@ struct WeakColumns: Sendable {
     }
     for column in cost.indices { cost[column] *= diagonal[column] }
     numbers = cost.indices.sorted { (-cost[$0], $0) < (-cost[$1], $1) }.prefix(count).sorted()
-  }
-
-  /// A matrix with zeros in these columns, so that they do not widen a grid.
-  func cleared(_ matrix: Matrix<Float>) -> Matrix<Float> {
-    var result = matrix
-    for row in 0..<matrix.rows { for column in numbers { result[row, column] = 0 } }
-    return result
   }
 
   /// The columns beside the base, and what the base still has to stand for.
