@@ -17,8 +17,13 @@ import torch
 from safetensors.torch import save_file
 
 
-def layer(rows, width):
+def layer(rows, width, mixed=False):
     weight = torch.randn(rows, width) * 0.02
+    if mixed:
+        inputs = torch.randn(2 * width, width)
+        inputs += inputs @ torch.randn(width, width) * (1.2 / width**0.5)
+        inputs *= torch.exp(0.5 * torch.randn(width))
+        return weight, (inputs.T @ inputs).double().numpy()
     inputs = torch.randn(2 * width, width) * 0.5
     inputs += torch.randn(2 * width, 32) @ torch.randn(32, width)
     inputs *= 1 + torch.randn(width) ** 2
@@ -33,9 +38,11 @@ def main(weights, statistics, shapes):
         file.attrs["format"] = "pith-statistics"
         file.attrs["version"] = np.int64(1)
         sites = file.create_group("sites")
-        for rows, width in shapes:
-            name = f"layer{rows}x{width}"
-            tensors[name + ".weight"], gram = layer(rows, width)
+        for shape in shapes:
+            mixed = shape.startswith("mixed:")
+            rows, width = map(int, shape.removeprefix("mixed:").split("x"))
+            name = f"{'mixed' if mixed else 'layer'}{rows}x{width}"
+            tensors[name + ".weight"], gram = layer(rows, width, mixed)
             site = sites.create_group(name)
             site.attrs["rows"] = np.int64(2 * width)
             site.attrs.create("readers", [name], dtype=h5py.string_dtype())
@@ -51,4 +58,4 @@ def main(weights, statistics, shapes):
 
 if __name__ == "__main__":
     wanted = sys.argv[3:] or ["512x512", "256x1024", "512x2048", "1024x4096"]
-    main(sys.argv[1], sys.argv[2], [tuple(map(int, x.split("x"))) for x in wanted])
+    main(sys.argv[1], sys.argv[2], wanted)

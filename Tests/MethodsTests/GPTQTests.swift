@@ -40,7 +40,8 @@ struct GPTQTests {
     let gram = try GPTQSample.gram(width: Sample.columns)
     for (bits, group, clip) in [(4, 32, ClipSearch.none), (2, 8, .meanSquare()), (3, 128, .none)] {
       let scheme = try GPTQSample.scheme(bits, group: group, clip: clip)
-      var options = GPTQOptions(order: order, refit: false, precision: .double)
+      var options = GPTQOptions(
+        order: order, refit: false, precision: .double, bounded: false)
       let plain = try GPTQ.reference(original, gram: gram, scheme: scheme, options: options)
       let expected = try WeightedError.relative(plain.decoded, to: original, gram: gram)
       let fast = try GPTQ.quantize(weight, gram: gram, scheme: scheme, options: options).weight

@@ -24,7 +24,7 @@ struct DiagnosticTests {
       """,
       """
       2️⃣error: unknown key 'grup' in 'quantize'; did you mean 'group'? (known keys: method, bits, \
-      format, group, symmetric, clip, scales, rule, packing, exponent, damping, order, refit, rounding, weak_columns, salient_groups)
+      format, group, symmetric, clip, scales, rule, packing, exponent, damping, order, refit, rounding, bounded, weak_columns, salient_groups)
       """,
       """
       3️⃣error: unknown stage 'quantise' in 'stages'; did you mean 'quantize'? (known stages: \

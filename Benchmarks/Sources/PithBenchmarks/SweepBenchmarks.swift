@@ -74,7 +74,7 @@ enum SweepBenchmarks {
         options.order = order
         options.refit = refit
         return try GPTQ.quantize(
-          layer.dense, gram: layer.gram,
+          layer.dense, gram: layer.gram, rows: 2 * layer.weight.rows,
           scheme: IntegerScheme(bits: 4, symmetric: false, granularity: .group(128), clip: clip),
           options: options, pool: pool
         ).weight

@@ -227,6 +227,7 @@ extension GPTQOptions {
     if let damping = options.damping { self.damping = damping }
     if let refit = options.refit { self.refit = refit }
     if options.rounding == .learned { rounding = .learned }
+    if let bounded = options.bounded { self.bounded = bounded }
     switch options.order {
     case nil: break
     case .some(.none): order = .none

@@ -4,10 +4,10 @@ import Weights
 /// Grids that were fitted on the weights as they were before the sweep.
 struct FixedGrids: Sendable {
   private let grid: IntegerGrid
-  private let storedScales: Tensor
+  private var storedScales: Tensor
   private let storedZeros: Tensor?
   /// Scales and zero points of every group, `rows × groups`; one of each per tensor.
-  let scales: [Float]
+  private(set) var scales: [Float]
   let zeros: [UInt8]
   let groups: Int
   let isPerTensor: Bool
@@ -50,6 +50,32 @@ struct FixedGrids: Sendable {
         array: (0..<rows).flatMap {
           PackedCodes.pack(Array(zeros[$0 * groups..<($0 + 1) * groups]), bits: bits)
         })
+  }
+
+  /// The largest code.
+  var top: Int { (1 << grid.bits) - 1 }
+
+  /// Groups of a row that have a scale of their own.
+  var rangesPerRow: Int { isPerTensor ? 1 : groups }
+
+  func scale(row: Int, range: Int) -> Float { scales[isPerTensor ? 0 : row * groups + range] }
+
+  /// What the code `top` stands for in every group of some rows, rows × ranges.
+  func ends(top: Int, rows: [Int]) -> [Float] {
+    rows.flatMap { row in
+      (0..<rangesPerRow).map { range in
+        let place = isPerTensor ? 0 : row * groups + range
+        return (Float(top) - Float(zeros[place])) * scales[place]
+      }
+    }
+  }
+
+  /// The same grids with all scales times a factor, as they are stored.
+  func narrowed(by factor: Float) -> FixedGrids {
+    var result = self
+    result.scales = scales.map { grid.stored(scale: $0 * factor) }
+    result.storedScales = grid.tensor(ofScales: result.scales, shape: storedScales.shape)
+    return result
   }
 
   func base(codes: Tensor, rows: Int, columns: Int) -> IntegerBase {

@@ -39,7 +39,7 @@ extension GPTQ {
     var salience: [Double] = []
     if case .mixed(let scheme) = format {
       salience = try GroupSalience.of(
-        target, gram: prepared, damping: options.damping, group: scheme.group)
+        target, gram: prepared, damping: options.dampingShare, group: scheme.group)
     }
     let grids: ColumnGrids
     do {
@@ -213,7 +213,7 @@ struct FormatSweep: Sendable {
       if dead.contains(from) { normalized[row, row] = 1 }
     }
     do {
-      let result = try Cholesky.inverseUpperFactor(normalized, damping: options.damping)
+      let result = try Cholesky.inverseUpperFactor(normalized, damping: options.dampingShare)
       factor = result.factor
       report.attempts = result.attempts
       report.dampingUsed = result.dampingUsed

@@ -20,7 +20,7 @@ extension GPTQ {
       for column in 0..<count {
         damped[row, column] = gram[order.columns[row], order.columns[column]]
       }
-      damped[row, row] += options.damping * mean
+      damped[row, row] += options.dampingShare * mean
     }
     let lower = try Cholesky.factor(damped).factor
     let inverse = try Cholesky.solve(lower: lower, .identity(count))

@@ -27,6 +27,8 @@ public enum GPTQ {
   ) throws(QuantizationError) -> (weight: CompressedWeight, report: GPTQReport) {
     try options.check()
     guard weight.base != nil else { throw .weights(.baseMissing(operation: "quantize")) }
+    let options = options.settled(
+      bits: scheme.bits, rows: rows, inputs: weight.columns, isMasked: weight.mask != nil)
     if case .group(let size) = scheme.granularity, weight.columns % size != 0 {
       throw .weights(.groupDoesNotDivide(group: size, columns: weight.columns))
     }
@@ -159,20 +161,23 @@ public enum GPTQ {
       gram.diagonal, scheme: scheme, order: options.order, free: weak.numbers)
     let factor: CholeskyResult<S>
     do {
-      factor = try gram.factor(reversed: order.columns, damping: options.damping, pool: pool)
+      factor = try gram.factor(reversed: order.columns, damping: options.dampingShare, pool: pool)
     } catch { throw .linearAlgebra(error) }
     report.attempts = factor.attempts
     report.dampingUsed = factor.dampingUsed
     if factor.attempts.count > 1 {
       report.warnings.append(
-        "the Gram matrix needed a damping of \(factor.dampingUsed) instead of \(options.damping)")
+        "the Gram matrix needed a damping of \(factor.dampingUsed) instead of \(options.dampingShare)"
+      )
     }
     let sweep = try Sweep(
       target: target, gridTarget: target.cleared(weak.numbers), mask: mask, scheme: scheme,
       order: order,
       factor: factor.factor,
       block: options.block,
-      refitDamping: options.refit ? factor.dampingUsed * gram.normalizedMean : nil, pool: pool)
+      refitDamping: options.refit ? factor.dampingUsed * gram.normalizedMean : nil,
+      boundPasses: options.boundPasses(bits: scheme.bits), pool: pool)
+    report.heldWeights = sweep.bounded?.count ?? 0
     let outcome = try sweep.run(pool: pool)
     guard outcome.loss.isFinite, outcome.squaredError.isFinite else {
       throw .overflow(operation: "GPTQ")

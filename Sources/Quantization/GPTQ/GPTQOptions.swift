@@ -28,8 +28,9 @@ public struct GPTQOptions: Sendable, Hashable {
     case learned
   }
 
-  /// What is added to the diagonal, relative to its mean.
-  public var damping: Double
+  /// What is added to the diagonal, relative to its mean; nil for 0.01, or less where weights are
+  /// bounded and the text is at least twice as long as the inputs are many.
+  public var damping: Double?
   public var order: Order
   /// Whether the scales are fitted again to the codes at the end.
   public var refit: Bool
@@ -39,14 +40,19 @@ public struct GPTQOptions: Sendable, Hashable {
   public var rounding: Rounding
   /// Rounds of `learned`: each visits every code, and fits the scales again.
   public var rounds: Int
+  /// Whether weights beyond their grids' ends are moved there before the sweep.
+  ///
+  /// The others make good most of what it costs, all of them together. On grids fitted before the
+  /// sweep, in f32, without masks and weak columns.
+  public var bounded: Bool
   /// Inputs kept in f16, those whose rounding would cost most (OWQ); with `order: .activation`
   /// only.
   public var weakColumns: Int
 
   public init(
-    damping: Double = 0.01, order: Order = .activation, refit: Bool = true, block: Int = 128,
+    damping: Double? = nil, order: Order = .activation, refit: Bool = true, block: Int = 128,
     precision: Precision = .automatic, rounding: Rounding = .sweep, rounds: Int = 4,
-    weakColumns: Int = 0
+    bounded: Bool = true, weakColumns: Int = 0
   ) {
     self.damping = damping
     self.order = order
@@ -55,29 +61,54 @@ public struct GPTQOptions: Sendable, Hashable {
     self.precision = precision
     self.rounding = rounding
     self.rounds = rounds
+    self.bounded = bounded
     self.weakColumns = weakColumns
   }
 
   var usesSingle: Bool {
     switch precision {
-    case .automatic: damping >= 1e-3
+    case .automatic: dampingShare >= 1e-3
     case .single: true
     case .double: false
     }
   }
 
+  /// The damping, 0.01 where none was asked for.
+  var dampingShare: Double { damping ?? 0.01 }
+
+  /// The options with the damping that fits a weight.
+  ///
+  /// Damping spreads the loss as if every input were a little loud. With less of it updates reach
+  /// further, and push more weights out of their ranges: the coarser the grid, the earlier.
+  func settled(bits: Int, rows: Int?, inputs: Int, isMasked: Bool) -> GPTQOptions {
+    var result = self
+    guard damping == nil, bounded, order == .activation, weakColumns == 0, !isMasked, let rows,
+      rows >= 2 * inputs
+    else { return result }
+    result.damping = bits >= 4 ? 0.003 : bits == 3 ? 0.005 : 0.01
+    return result
+  }
+
+  /// Visits of every input that move weights into their ranges; nil for none.
+  ///
+  /// The fewer the bits, the more weights are held.
+  func boundPasses(bits: Int) -> Int? {
+    guard bounded else { return nil }
+    return rounding == .learned || bits < 4 ? 3 : 2
+  }
+
   /// The options of learned rounding's second start; nil where less damping would follow the text's
   /// own chance, or leave f32's reach.
   func withLessDamping(rows: Int?, inputs: Int) -> GPTQOptions? {
-    guard usesSingle, let rows, rows >= 2 * inputs, damping > 1e-3 else { return nil }
+    guard usesSingle, let rows, rows >= 2 * inputs, dampingShare > 1e-3 else { return nil }
     var other = self
-    other.damping = max(damping / 10, 1e-3)
+    other.damping = max(dampingShare / 10, 1e-3)
     return other
   }
 
   func check() throws(QuantizationError) {
-    guard damping >= 0, damping <= 1 else {
-      throw .optionOutOfRange(name: "damping", value: "\(damping)", allowed: "from 0 to 1")
+    guard dampingShare >= 0, dampingShare <= 1 else {
+      throw .optionOutOfRange(name: "damping", value: "\(dampingShare)", allowed: "from 0 to 1")
     }
     guard (1...1 << 20).contains(block) else {
       throw .optionOutOfRange(name: "block", value: "\(block)", allowed: "from 1 to 1048576")

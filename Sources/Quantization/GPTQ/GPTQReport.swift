@@ -10,6 +10,8 @@ public struct GPTQReport: Sendable, Hashable {
   public var deadColumns: [Int] = []
   /// Inputs that OWQ keeps in f16, ascending.
   public var weakColumns: [Int] = []
+  /// Weights that their grids cannot reach, moved to the grids' ends before the sweep (`bounded`).
+  public var heldWeights = 0
   /// tr(D·H'·Dᵀ) with D what the sweep changed and H' the damped Gram matrix, by the sweep's own
   /// sum of squared errors over squared pivots.
   public var dampedError = 0.0

@@ -9,7 +9,10 @@ import Weights
 /// w_k + Σ_j (w_j − q_j)·R_jk / R_kk: GPTQ without an inverse (QuIP's LDLQ, arXiv 2307.13304). R
 /// is the Cholesky factor of H in reversed order, read backwards; it stays reversed here.
 struct Sweep<S: SweepScalar>: Sendable {
+  /// What is rounded: the weights as they were, or moved into their grids' ranges.
   let target: SweepTarget
+  /// The weights as they were.
+  let original: SweepTarget
   let mask: Mask?
   let scheme: IntegerScheme
   let order: SweepOrder
@@ -34,13 +37,15 @@ struct Sweep<S: SweepScalar>: Sendable {
   let far: FarFeedback?
   /// What fits the scales to the codes of each tile at its end.
   let refit: SweepRefit?
+  /// What moved the weights into their grids' ranges; nil where nothing did.
+  let bounded: BoundedTarget?
 
   init(
     target: SweepTarget, gridTarget: SweepTarget, mask: Mask?, scheme: IntegerScheme,
     order: SweepOrder,
-    factor: Matrix<S>, block: Int, refitDamping: Double?, pool: WorkerPool
+    factor: Matrix<S>, block: Int, refitDamping: Double?, boundPasses: Int?, pool: WorkerPool
   ) throws(QuantizationError) {
-    self.target = target
+    original = target
     self.mask = mask
     self.scheme = scheme
     self.order = order
@@ -71,9 +76,22 @@ struct Sweep<S: SweepScalar>: Sendable {
     inverses = order.isStatic ? [:] : Self.inverses(of: factor, panels: spans.flatMap(\.panels))
     self.offsets = offsets
     packedFactor = packed
-    fixed =
+    var grids =
       order.isStatic
       ? try FixedGrids(gridTarget, mask: mask, scheme: scheme, pool: pool) : nil
+    bounded =
+      if let boundPasses, let fitted = grids, mask == nil, order.free == 0,
+        let factor = factor as? Matrix<Float>
+      {
+        BoundedTarget(
+          target,
+          bounds: SweepBounds(
+            factor: factor, inputs: columnOrder, gridIndex: gridIndex, passes: boundPasses,
+            pool: pool),
+          narrowing: &grids, fitted, pool: pool)
+      } else { nil }
+    fixed = grids
+    self.target = bounded.map { SweepTarget($0.values) } ?? target
     far =
       if let factor = factor as? Matrix<Float> {
         FarFeedback(

@@ -160,8 +160,10 @@ extension TileSweep where S == Float {
       let lanes = min(most, stride - first)
       refit.fill(&room, of: self, row: first, chunks: lanes / chunk)
       for row in first..<min(first + lanes, rows.count) {
+        var system = refit.system(room, lane: row - first)
+        if let bounded = sweep.bounded { add(bounded, to: &system, row: row) }
         outcome.append(
-          refit.system(room, lane: row - first).solved(
+          system.solved(
             from: (0..<refit.groups).map { scales[$0 * stride + row] },
             rounding: { refit.grid.stored(scale: $0) }))
       }

@@ -96,6 +96,9 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
       note(number)
     }
     let free = settleFree()
+    if let bounded = sweep.bounded, let tile = self as? TileSweep<Float> {
+      tile.settle(bounded, weights: sweep.original)
+    }
     var outcome = assembled(packed)
     outcome.free = free
     if let refit = sweep.refit, let tile = self as? TileSweep<Float> {

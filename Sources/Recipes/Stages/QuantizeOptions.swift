@@ -73,6 +73,8 @@ public struct QuantizeOptions: Sendable, Hashable {
   public var refit: Bool?
   /// Only with `gptq`; nil is the default.
   public var rounding: Rounding?
+  /// Only with `gptq`; nil is the default, true.
+  public var bounded: Bool?
   /// Only with `gptq`: the fraction of the inputs kept in f16; nil is none.
   public var weakColumns: Double?
   /// Only with `gptq` and `bits`: the fraction of the groups with one bit more; nil is none.
@@ -83,8 +85,8 @@ public struct QuantizeOptions: Sendable, Hashable {
     method: Method = .rtn, bits: Int = 4, format: Format? = nil, group: Group = .inputs(128),
     symmetric: Bool = true, clip: Clip = .mse, scales: Scales = .f16, rule: Rule? = nil,
     packing: Packing? = nil, exponent: Double? = nil, damping: Double? = nil, order: Order? = nil,
-    refit: Bool? = nil, rounding: Rounding? = nil, weakColumns: Double? = nil,
-    salientGroups: Double? = nil, position: SourcePosition = .none
+    refit: Bool? = nil, rounding: Rounding? = nil, bounded: Bool? = nil,
+    weakColumns: Double? = nil, salientGroups: Double? = nil, position: SourcePosition = .none
   ) {
     self.method = method
     self.bits = bits
@@ -100,6 +102,7 @@ public struct QuantizeOptions: Sendable, Hashable {
     self.order = order
     self.refit = refit
     self.rounding = rounding
+    self.bounded = bounded
     self.weakColumns = weakColumns
     self.salientGroups = salientGroups
     self.position = position
@@ -110,7 +113,8 @@ public struct QuantizeOptions: Sendable, Hashable {
     guard method != .gptq else { return [] }
     return [
       damping.map { _ in "damping" }, order.map { _ in "order" },
-      rounding.map { _ in "rounding" }, weakColumns.map { _ in "weak_columns" },
+      rounding.map { _ in "rounding" }, bounded.map { _ in "bounded" },
+      weakColumns.map { _ in "weak_columns" },
       salientGroups.map { _ in "salient_groups" },
     ].compactMap { $0 }
   }
@@ -213,6 +217,12 @@ extension QuantizeOptions: StageOptions {
       """
       Only `gptq`: `sweep` keeps the sweep's codes (the default), `learned` moves them to where \
       the layer's error is less, in turn with the scales.
+      """),
+    .optional(
+      "bounded", \.bounded, .boolean,
+      """
+      Only `gptq` with `bits` in order `activation`: whether weights beyond their grids' ends are \
+      moved there before the sweep, the others making good what it costs; true when absent.
       """),
     .optional(
       "weak_columns", \.weakColumns, .fraction,

@@ -1,0 +1,53 @@
+// Weights moved into their grids' ranges at the least cost: Hildreth's method (1957) on the dual of
+// min (w - t)·H·(w - t)ᵀ, low ≤ t ≤ high.
+//
+// With a multiplier λ_j for every input t = w - λ·H⁻¹; λ is above 0 where t lies on its upper limit,
+// below 0 on its lower one, 0 between. Each λ_j in turn takes the value that is best with the others
+// as they are. The plain twin is in the tests (MethodsTests, `BoundedTargetTests`).
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Inputs whose part of H⁻¹ lies side by side.
+enum { PITH_BOUND_PANEL = 32 };
+
+/// What holds one input on its limit.
+typedef struct {
+  int32_t position;
+  float value;
+} PithMultiplier;
+
+typedef struct {
+  size_t width;   ///< inputs
+  size_t groups;  ///< ranges of a row
+  size_t passes;  ///< visits of every input, at least 1
+  /// H⁻¹ by panels of PITH_BOUND_PANEL of its columns, width lines each, zeros beyond the last
+  /// column; best aligned to 64 bytes.
+  const float *inverse;
+  /// Per position in H⁻¹ the input and the number of its range.
+  const int32_t *inputs, *grids;
+} PithBounds;
+
+/// Multipliers of a row, with room that keeps rows apart in the caches.
+static inline size_t pith_bound_pitch(size_t width) { return width + 40; }
+
+/// The targets of some rows.
+///
+/// - weights, targets: rows × width, inputs in their own order; targets are written.
+/// - low, high: rows × groups.
+/// - lists: 2 × rows × pitch. After `passes` passes those of the last one, list (passes + 1) % 2,
+///   are the row's multipliers other than 0, by ascending positions;
+/// - counts: 2 × rows, how many they are, in the same place.
+/// - places: rows, and ordered: rows × the width rounded up to whole panels; scratch.
+void pith_bound_rows(const PithBounds *job, const float *weights, const float *low,
+                     const float *high, size_t rows, PithMultiplier *lists, uint32_t *counts,
+                     uint32_t *places, float *ordered, float *targets);
+
+#ifdef __cplusplus
+}
+#endif
