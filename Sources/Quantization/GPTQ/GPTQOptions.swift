@@ -94,7 +94,7 @@ public struct GPTQOptions: Sendable, Hashable {
   /// The fewer the bits, the more weights are held.
   func boundPasses(bits: Int) -> Int? {
     guard bounded else { return nil }
-    return rounding == .learned || bits < 4 ? 3 : 2
+    return rounding == .learned || bits < 4 ? 3 : 1
   }
 
   /// The options of learned rounding's second start; nil where less damping would follow the text's

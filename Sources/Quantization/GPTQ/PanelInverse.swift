@@ -6,7 +6,6 @@ import Tensors
 /// The inverse of a symmetric matrix from its Cholesky factor, its columns in panels that lie side
 /// by side (PithBound.h).
 struct PanelInverse: Sendable {
-  let width: Int
   private let storage: AlignedNumbers<Float>
   private static let tile = 256
 
@@ -15,67 +14,51 @@ struct PanelInverse: Sendable {
   /// Of L·Lᵀ; the same bits with any number of workers.
   init(factor: Matrix<Float>, pool: WorkerPool) {
     let (order, panel) = (factor.rows, Int(PITH_BOUND_PANEL))
-    width = order
     storage = AlignedNumbers(count: (order + panel - 1) / panel * panel * order)
-    var inverse: [Float] = LargePages.zeros(count: order * order)
-    let tiles = (order + Self.tile - 1) / Self.tile
     // Tiles write to places of their own.
     nonisolated(unsafe) let target = storage.base
-    inverse.withUnsafeMutableBufferPointer { buffer in
+    let spare = Spare<AlignedNumbers<Float>>()
+    // A tile's columns from the diagonal down, L⁻ᵀ·L⁻¹ of the identity's: what lies above is its
+    // mirror image. No other copy of the matrix is made; of a large one fresh pages alone would cost
+    // more than its products.
+    pool.forEach((order + Self.tile - 1) / Self.tile) { (index: Int) -> Void in
+      let first = index * Self.tile
+      let (count, rest) = (min(Self.tile, order - first), order - first)
+      let columns = spare.take() ?? AlignedNumbers(count: min(Self.tile, order) * order)
+      columns.base.update(repeating: 0, count: rest * count)
+      for place in 0..<count { columns.base[place * count + place] = 1 }
       factor.values.withUnsafeBufferPointer { factor in
-        guard let start = buffer.baseAddress, let l = factor.baseAddress else { return }
-        nonisolated(unsafe) let v = start
-        nonisolated(unsafe) let lower = l
-        // V = L⁻¹, a column of tiles at a time.
-        pool.forEach(tiles) { (index: Int) -> Void in
-          let first = index * Self.tile
-          let count = min(Self.tile, order - first)
-          for place in first..<first + count { v[place * order + place] = 1 }
+        guard let l = factor.baseAddress else { return }
+        for transposed in [false, true] {
           BLAS.trsm(
-            m: order - first, n: count, alpha: 1, a: lower + first * (order + 1), lda: order,
-            triangle: .lower, transposeA: false, triangleOnLeft: true,
-            b: v + first * (order + 1), ldb: order)
-        }
-        // VᵀV, a row of tiles up to the diagonal at a time, and the same below it turned about.
-        pool.forEach(tiles) { (index: Int) -> Void in
-          let first = index * Self.tile
-          let (count, end) = (min(Self.tile, order - first), min(first + Self.tile, order))
-          let rows = [Float](unsafeUninitializedCapacity: count * end) { rows, initialized in
-            guard let c = rows.baseAddress else { return }
-            BLAS.gemm(
-              m: count, n: end, k: order - first, alpha: 1, a: v + first * (order + 1), lda: order,
-              transposeA: true, b: v + first * order, ldb: order, transposeB: false, beta: 0, c: c,
-              ldc: end)
-            initialized = count * end
-          }
-          Self.spread(rows, at: first, count: count, end: end, order: order, into: target)
+            m: rest, n: count, alpha: 1, a: l + first * (order + 1), lda: order, triangle: .lower,
+            transposeA: transposed, triangleOnLeft: true, b: columns.base, ldb: count)
         }
       }
+      Self.spread(columns.base, at: first, count: count, order: order, into: target)
+      spare.give(columns)
     }
   }
 
-  /// Rows `first..<first + count` of the lower half go to the panels, and their mirror image.
+  /// Columns `first..<first + count` from row `first` on go to the panels, and their mirror image.
   private static func spread(
-    _ rows: [Float], at first: Int, count: Int, end: Int, order: Int,
+    _ columns: UnsafePointer<Float>, at first: Int, count: Int, order: Int,
     into target: UnsafeMutablePointer<Float>
   ) {
     let panel = Int(PITH_BOUND_PANEL)
-    rows.withUnsafeBufferPointer { rows in
-      for row in 0..<count {
-        for start in stride(from: 0, to: end, by: panel) {
-          let to = target + (start / panel * order + first + row) * panel
-          for column in 0..<min(panel, end - start) {
-            to[column] = rows[row * end + start + column]
-          }
-        }
-      }
-      // What lies left of the diagonal tile, as lines of the panels of these rows.
+    for row in first..<order {
+      let line = columns + (row - first) * count
       for start in stride(from: 0, to: count, by: panel) {
-        let to = target + (first + start) / panel * order * panel
-        for column in 0..<first {
-          for row in start..<min(start + panel, count) {
-            to[column * panel + row - start] = rows[row * end + column]
-          }
+        (target + ((first + start) / panel * order + row) * panel).update(
+          from: line + start, count: min(panel, count - start))
+      }
+    }
+    for start in stride(from: first + count, to: order, by: panel) {
+      let to = target + (start / panel * order + first) * panel
+      let inside = min(panel, order - start)
+      for column in 0..<count {
+        for row in 0..<inside {
+          to[column * panel + row] = columns[(start - first + row) * count + column]
         }
       }
     }

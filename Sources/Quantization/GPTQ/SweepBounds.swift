@@ -27,7 +27,7 @@ extension BoundedTarget {
   /// Factors of the scales that are tried.
   private static let factors: [Float] = [1, 0.98, 0.96, 0.94]
   /// Rows that are tried.
-  private static let sample = 128
+  private static let sample = 64
   /// Entries that a sweep's updates push out of range afterwards cost about half as much again as
   /// those that lie there before it.
   private static let heldWeight = 1.5
@@ -43,55 +43,56 @@ extension BoundedTarget {
     _ weights: SweepTarget, bounds: SweepBounds, narrowing grids: inout FixedGrids?,
     _ fitted: FixedGrids, pool: WorkerPool
   ) {
-    let step = max(1, weights.rows / Self.sample)
-    let rows = Array(stride(from: 0, to: weights.rows, by: step))
+    let chosen = Self.factors.map { $0 == 1 ? fitted : fitted.narrowed(by: $0) }
+    let costs = Self.costs(weights, chosen, bounds, pool)
+    var best = 0
+    while best + 1 < chosen.count, costs[best + 1] < Self.margin * costs[best] { best += 1 }
+    let found = chosen[best]
+    grids = found
+    let all = Array(0..<weights.rows)
+    self.init(
+      weights, bounds: bounds, low: found.ends(top: 0, rows: all),
+      high: found.ends(top: found.top, rows: all), pool: pool)
+  }
+
+  /// What some rows are estimated to lose on each of some grids: s²/12 of every weight times its
+  /// pivot, and what moving them into their ranges costs, λ·(w − t).
+  private static func costs(
+    _ weights: SweepTarget, _ grids: [FixedGrids], _ bounds: SweepBounds, _ pool: WorkerPool
+  ) -> [Double] {
     let width = weights.columns
-    let some = Matrix<Float>(rows: rows.count, columns: width) { target in
+    let rows = Array(stride(from: 0, to: weights.rows, by: max(1, weights.rows / sample)))
+    // All of them side by side: the inverse comes from far, and once is enough.
+    let some = Matrix<Float>(rows: grids.count * rows.count, columns: width) { target in
       _ = weights.withValues { source in
-        for (index, row) in rows.enumerated() {
+        for index in 0..<grids.count * rows.count {
           (target.baseAddress.map { $0 + index * width })?.initialize(
-            from: source + row * width, count: width)
+            from: source + rows[index % rows.count] * width, count: width)
         }
       }
     }
-    var (best, least) = (fitted, Double.infinity)
-    for factor in Self.factors {
-      let candidate = factor == 1 ? fitted : fitted.narrowed(by: factor)
-      let cost = Self.cost(some, rows, candidate, bounds, pool)
-      guard cost < least * (factor == 1 ? 1 : Self.margin) else { break }
-      (best, least) = (candidate, cost)
-    }
-    grids = best
-    let all = Array(0..<weights.rows)
-    self.init(
-      weights, bounds: bounds, low: best.ends(top: 0, rows: all),
-      high: best.ends(top: best.top, rows: all), pool: pool)
-  }
-
-  /// What some rows are estimated to lose on their grids: s²/12 of every weight times its pivot,
-  /// and what moving them into their ranges costs, λ·(w − t).
-  private static func cost(
-    _ weights: Matrix<Float>, _ rows: [Int], _ grids: FixedGrids, _ bounds: SweepBounds,
-    _ pool: WorkerPool
-  ) -> Double {
-    var shares = [Double](repeating: 0, count: grids.rangesPerRow)
-    for (position, pivot) in bounds.pivots.enumerated() {
-      shares[Int(bounds.gridIndex[position])] += Double(pivot) / 12
-    }
     let found = BoundedTarget(
-      SweepTarget(weights), bounds: bounds, low: grids.ends(top: 0, rows: rows),
-      high: grids.ends(top: grids.top, rows: rows), pool: pool)
-    var (rounding, moving) = (0.0, 0.0)
-    for (index, row) in rows.enumerated() {
-      for (range, share) in shares.enumerated() {
-        let scale = Double(grids.scale(row: row, range: range))
-        rounding += scale * scale * share
+      SweepTarget(some), bounds: bounds,
+      low: grids.flatMap { $0.ends(top: 0, rows: rows) },
+      high: grids.flatMap { $0.ends(top: $0.top, rows: rows) }, pool: pool)
+    return grids.enumerated().map { number, grids in
+      var shares = [Double](repeating: 0, count: grids.rangesPerRow)
+      for (position, pivot) in bounds.pivots.enumerated() {
+        shares[Int(bounds.gridIndex[position])] += Double(pivot) / 12
       }
-      for held in found.held(row: index) {
-        let input = Int(bounds.inputs[Int(held.position)])
-        moving += Double(held.value) * Double(weights[index, input] - found.values[index, input])
+      var (rounding, moving) = (0.0, 0.0)
+      for (index, row) in rows.enumerated() {
+        for (range, share) in shares.enumerated() {
+          let scale = Double(grids.scale(row: row, range: range))
+          rounding += scale * scale * share
+        }
+        let place = number * rows.count + index
+        for held in found.held(row: place) {
+          let input = Int(bounds.inputs[Int(held.position)])
+          moving += Double(held.value) * Double(some[place, input] - found.values[place, input])
+        }
       }
+      return rounding + heldWeight * moving
     }
-    return rounding + heldWeight * moving
   }
 }
