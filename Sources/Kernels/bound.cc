@@ -104,8 +104,8 @@ HWY_INLINE void Settle(const float *block, const float *low, const float *high, 
     uint32_t bits = Candidates(values, low, high, multipliers);
     if (bits == 0) return;
     while (bits != 0) {
-      const size_t j = static_cast<size_t>(__builtin_ctz(bits));
-      bits &= bits - 1;
+      const size_t j = 31 - static_cast<size_t>(__builtin_clz(bits));
+      bits ^= uint32_t{1} << j;
       const float *line = block + j * kPanel;
       const float pivot = line[j], free = values[j] + multipliers[j] * pivot;
       const float next = !(pivot > 0) ? 0
@@ -135,7 +135,7 @@ HWY_INLINE void Visit(const PithBounds &job, size_t first, const float *lines, c
   HWY_ALIGN float values[kPanel], lows[kPanel], highs[kPanel], multipliers[kPanel] = {0};
   Ranges(job, first, inside, low, high, lows, highs);
   size_t end = *place;
-  for (; end < last_count && static_cast<size_t>(last[end].position) < first + inside; ++end) {
+  for (; end < last_count && static_cast<size_t>(last[end].position) >= first; ++end) {
     multipliers[static_cast<size_t>(last[end].position) - first] = last[end].value;
   }
   VecF sums[kPanelVectors];
@@ -182,7 +182,9 @@ void BoundRows(const PithBounds *job, const float *weights, const float *low, co
     const uint32_t *last_count = counts + (pass + 1) % 2 * rows;
     memset(count, 0, rows * sizeof(uint32_t));
     memset(places, 0, rows * sizeof(uint32_t));
-    for (size_t panel = 0; panel < panels; ++panel) {
+    // The last positions, which a sweep rounds first, come first: what those after them push out
+    // of range again the sweep can still make good.
+    for (size_t panel = panels; panel-- > 0;) {
       const float *lines = job->inverse + panel * width * kPanel;
       for (size_t row = 0; row < rows; ++row) {
         Visit(*job, panel * kPanel, lines, ordered + (panel * rows + row) * kPanel,

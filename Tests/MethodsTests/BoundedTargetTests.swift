@@ -117,10 +117,10 @@ struct BoundedTargetTests {
           ? (Double(-limit), Double(limit)) : (Double(-0.5 * limit), Double(1.5 * limit))
       }
       for _ in 0..<passes {
-        for first in stride(from: 0, to: Self.width, by: panel) {
+        for first in stride(from: 0, to: Self.width, by: panel).reversed() {
           for _ in 0..<2 {
             // Those that lie outside when a visit begins, or are held.
-            let visited = (first..<min(first + panel, Self.width)).filter {
+            let visited = (first..<min(first + panel, Self.width)).reversed().filter {
               let (low, high) = range($0)
               return multipliers[$0] != 0 || !(low...high).contains(value($0))
             }

@@ -3,7 +3,7 @@
 //
 // With a multiplier λ_j for every input t = w - λ·H⁻¹; λ is above 0 where t lies on its upper limit,
 // below 0 on its lower one, 0 between. Each λ_j in turn takes the value that is best with the others
-// as they are. The plain twin is in the tests (MethodsTests, `BoundedTargetTests`).
+// as they are, the last position first. The plain twin is in the tests (MethodsTests, `BoundedTargetTests`).
 #pragma once
 
 #include <stddef.h>
@@ -41,7 +41,7 @@ static inline size_t pith_bound_pitch(size_t width) { return width + 40; }
 /// - weights, targets: rows × width, inputs in their own order; targets are written.
 /// - low, high: rows × groups.
 /// - lists: 2 × rows × pitch. After `passes` passes those of the last one, list (passes + 1) % 2,
-///   are the row's multipliers other than 0, by ascending positions;
+///   are the row's multipliers other than 0, the last panel's first.
 /// - counts: 2 × rows, how many they are, in the same place.
 /// - places: rows, and ordered: rows × the width rounded up to whole panels; scratch.
 void pith_bound_rows(const PithBounds *job, const float *weights, const float *low,

@@ -14,7 +14,7 @@ import Tensors
 struct BoundedTarget: Sendable {
   /// t, rows × inputs.
   let values: Matrix<Float>
-  /// What is held: of every row the positions in the factor's order, ascending, and λ.
+  /// What is held: of every row the positions in the factor's order, and λ.
   private let starts: [Int]
   private let held: [PithMultiplier]
 

@@ -10,7 +10,7 @@ struct SweepBounds: Sendable {
   let inputs: [Int32]
   let gridIndex: [Int32]
   /// Visits of every input.
-  let passes: Int
+  var passes: Int
 
   init(
     factor: Matrix<Float>, inputs: [Int], gridIndex: [Int32], passes: Int, pool: WorkerPool
@@ -60,6 +60,9 @@ extension BoundedTarget {
   private static func costs(
     _ weights: SweepTarget, _ grids: [FixedGrids], _ bounds: SweepBounds, _ pool: WorkerPool
   ) -> [Double] {
+    // One visit leaves much of what finer grids hold out of the estimate.
+    var visits = bounds
+    visits.passes = max(bounds.passes, 2)
     let width = weights.columns
     let rows = Array(stride(from: 0, to: weights.rows, by: max(1, weights.rows / sample)))
     // All of them side by side: the inverse comes from far, and once is enough.
@@ -72,7 +75,7 @@ extension BoundedTarget {
       }
     }
     let found = BoundedTarget(
-      SweepTarget(some), bounds: bounds,
+      SweepTarget(some), bounds: visits,
       low: grids.flatMap { $0.ends(top: 0, rows: rows) },
       high: grids.flatMap { $0.ends(top: $0.top, rows: rows) }, pool: pool)
     return grids.enumerated().map { number, grids in
