@@ -14,11 +14,14 @@ namespace {
 constexpr size_t kBlock = PITH_FIXED_BLOCK;
 constexpr size_t kStrip = PITH_FIXED_STRIP;
 constexpr size_t kPairs = kBlock / 2;
-constexpr size_t kCell = kPairs * kStrip;
+constexpr size_t kPanel = PITH_FIXED_PANEL;
 /// The largest number that is stored, and the largest norm: 45,000 and what rounding adds, squared,
 /// stay below 2^31.
 constexpr float kTop = 32767.0f, kNorm = 45000.0f;
 constexpr float kLeast = 0x1p-126f, kMost = 0x1.fffffep127f;
+
+/// Where a lane's first pair lies in a block.
+inline size_t Place(size_t lane, size_t side) { return lane / side * side * kPairs + lane % side; }
 
 }  // namespace
 
@@ -29,15 +32,14 @@ constexpr float kLeast = 0x1p-126f, kMost = 0x1.fffffep127f;
 namespace pith {
 namespace {
 
-constexpr size_t kTileRows = 8;
 
 PITH_FIXED inline __mmask16 Head(size_t count) {
   return count >= 16 ? (__mmask16)0xFFFF : (__mmask16)((1u << count) - 1);
 }
 
 /// Sixteen lanes of one block.
-PITH_FIXED void PackLanes(const float *from, size_t stride, size_t rows, __mmask16 mask, uint32_t *to,
-                          float *scale) {
+PITH_FIXED void PackLanes(const float *from, size_t stride, size_t rows, __mmask16 mask, size_t side,
+                          uint32_t *to, float *scale) {
   const __m512 sign = _mm512_castsi512_ps(_mm512_set1_epi32(0x7FFFFFFF));
   __m512 largest = _mm512_setzero_ps();
   __mmask16 bad = 0;
@@ -68,22 +70,28 @@ PITH_FIXED void PackLanes(const float *from, size_t stride, size_t rows, __mmask
         row + 1 < rows ? _mm512_maskz_loadu_ps(mask, from + (row + 1) * stride) : _mm512_setzero_ps();
     const __m512i low = _mm512_cvtps_epi32(_mm512_mul_ps(a, factor));
     const __m512i high = _mm512_cvtps_epi32(_mm512_mul_ps(b, factor));
-    _mm512_storeu_si512(to + pair * kStrip, _mm512_mask_blend_epi16(0xAAAAAAAAu, low,
-                                                                    _mm512_slli_epi32(high, 16)));
+    const __m512i both = _mm512_mask_blend_epi16(0xAAAAAAAAu, low, _mm512_slli_epi32(high, 16));
+    if (side == kPanel) {
+      _mm256_storeu_si256((__m256i *)(to + pair * kPanel), _mm512_castsi512_si256(both));
+      _mm256_storeu_si256((__m256i *)(to + (kPairs + pair) * kPanel),
+                          _mm512_extracti64x4_epi64(both, 1));
+    } else {
+      _mm512_storeu_si512(to + pair * kStrip, both);
+    }
   }
 }
 
-PITH_FIXED void Pack(const float *matrix, size_t stride, size_t rows, size_t lanes, uint32_t *pairs,
-                     float *scales) {
+PITH_FIXED void Pack(const float *matrix, size_t stride, size_t rows, size_t lanes, size_t side,
+                     uint32_t *pairs, float *scales) {
   const size_t strips = pith_fixed_strips(lanes);
   for (size_t start = 0; start < rows; start += kBlock) {
     const size_t count = rows - start < kBlock ? rows - start : kBlock;
     for (size_t lane = 0; lane < strips * kStrip; lane += 16) {
       const __mmask16 mask = lane < lanes ? Head(lanes - lane) : (__mmask16)0;
-      PackLanes(matrix + start * stride + (mask ? lane : 0), stride, count, mask,
-                pairs + lane / kStrip * kCell + lane % kStrip, scales + lane);
+      PackLanes(matrix + start * stride + (mask ? lane : 0), stride, count, mask, side,
+                pairs + Place(lane, side), scales + lane);
     }
-    pairs += strips * kCell;
+    pairs += strips * kStrip * kPairs;
     scales += strips * kStrip;
   }
 }
@@ -95,8 +103,7 @@ PITH_FIXED inline void Add(__m512i sums, __m512 scale, __m512 others, bool adds,
   _mm512_storeu_ps(to, _mm512_fmadd_ps(share, scale, before));
 }
 
-/// `kTileRows` lanes of the left operand by a strip of the right one, over one block; the first
-/// `kCount` of them are stored.
+/// The first `kCount` lanes of a panel of the left operand by a strip of the right one, over one block.
 template <size_t kCount>
 PITH_FIXED inline void Tile(const uint32_t *left, const float *left_scales, const uint32_t *right,
                             const float *right_scales, float *result, size_t stride, bool adds) {
@@ -106,7 +113,7 @@ PITH_FIXED inline void Tile(const uint32_t *left, const float *left_scales, cons
   for (size_t pair = 0; pair < kPairs; ++pair) {
     const __m512i a = _mm512_loadu_si512(right + pair * kStrip);
     const __m512i b = _mm512_loadu_si512(right + pair * kStrip + 16);
-    const uint32_t *at = left + pair * kStrip;
+    const uint32_t *at = left + pair * kPanel;
 #pragma clang loop unroll(full)
     for (size_t row = 0; row < kCount; ++row) {
       const __m512i both = _mm512_set1_epi32((int)at[row]);
@@ -129,16 +136,16 @@ PITH_FIXED void Multiply(const PithFixed &left, const PithFixed &right, size_t b
   const size_t right_strips = pith_fixed_strips(right.lanes);
   for (size_t place = 0; place < blocks * right_strips; ++place) {
     const size_t block = place / right_strips;
-    const uint32_t *cell = right.pairs + place * kCell;
+    const uint32_t *cell = right.pairs + place * kStrip * kPairs;
     const float *scales = right.scales + place * kStrip;
-    for (size_t lane = 0; lane < left.lanes; lane += kTileRows) {
+    for (size_t lane = 0; lane < left.lanes; lane += kPanel) {
       const size_t own = block * left_strips * kStrip + lane;
-      const uint32_t *from = left.pairs + own / kStrip * kCell + lane % kStrip;
+      const uint32_t *from = left.pairs + own * kPairs;
       float *to = result + lane * stride + place % right_strips * kStrip;
       const auto run = [&](auto tile) {
         tile(from, left.scales + own, cell, scales, to, stride, block > 0);
       };
-      switch (left.lanes - lane < kTileRows ? left.lanes - lane : kTileRows) {
+      switch (left.lanes - lane < kPanel ? left.lanes - lane : kPanel) {
         case 1: run(Tile<1>); break;
         case 2: run(Tile<2>); break;
         case 3: run(Tile<3>); break;
@@ -167,14 +174,14 @@ int pith_fixed_products_available(void) {
 #endif
 }
 
-void pith_fixed_pack_reference(const float *matrix, size_t stride, size_t rows, size_t lanes,
+void pith_fixed_pack_reference(const float *matrix, size_t stride, size_t rows, size_t lanes, size_t side,
                                uint32_t *pairs, float *scales) {
   const size_t strips = pith_fixed_strips(lanes);
   for (size_t start = 0; start < rows; start += kBlock) {
     const size_t count = rows - start < kBlock ? rows - start : kBlock;
     for (size_t lane = 0; lane < strips * kStrip; ++lane) {
       const float *from = matrix + start * stride + lane;
-      uint32_t *to = pairs + lane / kStrip * kCell + lane % kStrip;
+      uint32_t *to = pairs + Place(lane, side);
       float largest = 0, squares = 0;
       bool bad = false;
       for (size_t row = 0; lane < lanes && row < count; ++row) {
@@ -200,10 +207,10 @@ void pith_fixed_pack_reference(const float *matrix, size_t stride, size_t rows, 
           const int32_t whole = some ? (int32_t)nearbyintf(x) : 0;
           both |= ((uint32_t)whole & 0xFFFFu) << (16 * half);
         }
-        to[pair * kStrip] = both;
+        to[pair * side] = both;
       }
     }
-    pairs += strips * kCell;
+    pairs += strips * kStrip * kPairs;
     scales += strips * kStrip;
   }
 }
@@ -218,11 +225,11 @@ void pith_fixed_multiply_reference(PithFixed left, PithFixed right, size_t block
       for (size_t block = 0; block < blocks; ++block) {
         const size_t own = block * left_strips * kStrip + lane;
         const size_t beside = block * right_strips * kStrip + other;
-        const uint32_t *a = left.pairs + own / kStrip * kCell + own % kStrip;
-        const uint32_t *b = right.pairs + beside / kStrip * kCell + beside % kStrip;
+        const uint32_t *a = left.pairs + Place(own, kPanel);
+        const uint32_t *b = right.pairs + Place(beside, kStrip);
         uint32_t sum = 0;
         for (size_t pair = 0; pair < kPairs; ++pair) {
-          const uint32_t x = a[pair * kStrip], y = b[pair * kStrip];
+          const uint32_t x = a[pair * kPanel], y = b[pair * kStrip];
           sum += (uint32_t)((int16_t)(x & 0xFFFF) * (int16_t)(y & 0xFFFF));
           sum += (uint32_t)((int16_t)(x >> 16) * (int16_t)(y >> 16));
         }
@@ -234,12 +241,12 @@ void pith_fixed_multiply_reference(PithFixed left, PithFixed right, size_t block
   }
 }
 
-void pith_fixed_pack(const float *matrix, size_t stride, size_t rows, size_t lanes, uint32_t *pairs,
-                     float *scales) {
+void pith_fixed_pack(const float *matrix, size_t stride, size_t rows, size_t lanes, size_t side,
+                     uint32_t *pairs, float *scales) {
 #if defined(__x86_64__)
-  if (pith_fixed_products_available()) return pith::Pack(matrix, stride, rows, lanes, pairs, scales);
+  if (pith_fixed_products_available()) return pith::Pack(matrix, stride, rows, lanes, side, pairs, scales);
 #endif
-  pith_fixed_pack_reference(matrix, stride, rows, lanes, pairs, scales);
+  pith_fixed_pack_reference(matrix, stride, rows, lanes, side, pairs, scales);
 }
 
 void pith_fixed_multiply(PithFixed left, PithFixed right, size_t blocks, float *result, size_t stride) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "integer_grid.h"
+#include "stored_codes.h"
 
 #pragma clang fp contract(off)
 
@@ -33,24 +34,12 @@ void PutCode(uint8_t *row, size_t index, int bits, int code) {
   }
 }
 
-int GetCode(const uint8_t *row, size_t index, int bits) {
-  int code = 0;
-  for (int bit = 0; bit < bits; ++bit) {
-    const size_t at = index * static_cast<size_t>(bits) + static_cast<size_t>(bit);
-    code |= (row[at / 8] >> at % 8 & 1) << bit;
-  }
-  return code;
-}
-
 float Decoded(const PithIntegerRows &weight, size_t row, size_t column) {
   const size_t group = column / weight.group;
   const float scale =
       pith::LoadScale(weight.scales, weight.scale_type, row * weight.scales_stride + group);
-  const int zero = weight.zeros == nullptr
-                       ? 1 << (weight.bits - 1)
-                       : GetCode(weight.zeros + row * weight.zeros_stride, group, weight.bits);
-  const int code = GetCode(weight.codes + row * weight.codes_stride, column, weight.bits);
-  return ValueOf({scale, zero}, code);
+  return ValueOf(
+      {scale, pith::ZeroPointAt(weight, row, group)}, pith::CodeAt(weight, row, column));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@ struct ExactKeyValues: WeightProvider {
   init(_ base: any WeightProvider) { self.base = base }
 
   var description: ModelDescription { base.description }
+  var arithmetic: ProductArithmetic { base.arithmetic }
 
   func weight(_ linear: LinearDescription) throws -> CompressedWeight { try base.weight(linear) }
 

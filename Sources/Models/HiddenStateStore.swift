@@ -1,4 +1,5 @@
 import Foundation
+import Tensors
 
 /// The hidden states of a whole data set between two blocks: in memory under a cap, else in a file
 /// that is read and written in windows.

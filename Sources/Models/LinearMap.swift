@@ -15,6 +15,8 @@ public struct LinearMap: Sendable {
   /// What is done to the inputs first; nil: nothing.
   let preparation: InputPreparation?
   private let form: Form
+  /// What products with integer codes are summed in.
+  private let arithmetic: ProductArithmetic
 
   private enum Form: Sendable {
     case dense(FloatTable)
@@ -28,11 +30,14 @@ public struct LinearMap: Sendable {
   /// Outputs per tile when rows are many.
   static let wideTile = 2048
 
-  public init(_ weight: CompressedWeight, bias: [Float]?) {
+  public init(
+    _ weight: CompressedWeight, bias: [Float]?, arithmetic: ProductArithmetic = .f32
+  ) {
     outputs = weight.rows
     inputs = weight.columns
     self.bias = bias
     preparation = InputPreparation(weight)
+    self.arithmetic = arithmetic
     if case .dense(let base)? = weight.base, weight.mask == nil, weight.outliers == nil,
       weight.lowRank.isEmpty
     {
@@ -47,6 +52,7 @@ public struct LinearMap: Sendable {
     inputs = table.columns
     self.bias = bias
     preparation = nil
+    arithmetic = .f32
     form = .dense(table.decoded)
   }
 
@@ -60,7 +66,8 @@ public struct LinearMap: Sendable {
     }
     self.init(
       weight,
-      bias: try linear.bias.map { try provider.vector($0, count: linear.outputs) })
+      bias: try linear.bias.map { try provider.vector($0, count: linear.outputs) },
+      arithmetic: provider.arithmetic)
   }
 
   /// What readers of one input do to it first, when all do the same; nil: nothing, or each its own.
@@ -104,7 +111,8 @@ public struct LinearMap: Sendable {
       guard let weights = table.floats else { return }
       multiply(x, rows: rows, weights, into: y, pool: pool)
     case .compressed(let weight):
-      weight.multiplyTransformed(x, rows: rows, into: y, pool: pool)
+      CompressedWeight.multiplyTransformed(
+        [WeightProduct(weight, x, rows: rows, into: y)], arithmetic: arithmetic, pool: pool)
     }
     if let bias { pith_add_bias(y, bias, rows, outputs) }
   }
@@ -131,7 +139,8 @@ public struct LinearMap: Sendable {
       }
       return
     }
-    CompressedWeight.multiplyTransformed(weights, pool: pool)
+    CompressedWeight.multiplyTransformed(
+      weights, arithmetic: products[0].map.arithmetic, pool: pool)
     for product in products {
       guard let bias = product.map.bias else { continue }
       pith_add_bias(product.y, bias, product.rows, product.map.outputs)

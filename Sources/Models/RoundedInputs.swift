@@ -28,6 +28,7 @@ public struct RoundedInputs: WeightProvider {
   }
 
   public var description: ModelDescription { base.description }
+  public var arithmetic: ProductArithmetic { base.arithmetic }
 
   public func weight(_ linear: LinearDescription) throws -> CompressedWeight {
     var weight = try base.weight(linear)

@@ -14,6 +14,9 @@ public protocol WeightProvider: Sendable {
   /// Stored scales that keys and values are rounded under; nil: none.
   var keyValueScales: KeyValueScales? { get }
 
+  /// What products with weights of integer codes are summed in.
+  var arithmetic: ProductArithmetic { get }
+
   /// The weight of a linear layer, out × in whatever the checkpoint's layout.
   func weight(_ linear: LinearDescription) throws -> CompressedWeight
 
@@ -27,4 +30,5 @@ public protocol WeightProvider: Sendable {
 extension WeightProvider {
   public var keyValueScheme: KeyValueScheme? { nil }
   public var keyValueScales: KeyValueScales? { nil }
+  public var arithmetic: ProductArithmetic { .f32 }
 }

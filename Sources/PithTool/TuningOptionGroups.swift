@@ -167,6 +167,13 @@ struct TuningStepOptions: ParsableArguments {
   @Option(help: "Probes of the calibration.")
   var probes: Int?
 
+  @Option(
+    help: """
+      What a step's products with integer codes are summed in: f32 or int16, the machine's \
+      quickest when absent.
+      """)
+  var arithmetic: String?
+
   func options() throws -> TuningOptions {
     guard var result = TuningOptions.named(method) else {
       throw UsageError(
@@ -219,6 +226,7 @@ struct TuningStepOptions: ParsableArguments {
     result.sparsity = sparsity ?? result.sparsity
     result.evaluateEvery = evaluateEvery ?? max(1, steps / 20)
     result.probes = probes ?? result.probes
+    result.arithmetic = try choice("arithmetic", arithmetic, result.arithmetic)
     return result
   }
 }

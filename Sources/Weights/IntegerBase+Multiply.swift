@@ -3,7 +3,9 @@ import LinearAlgebra
 import Tensors
 
 /// A base's product with rows of inputs: `x` is `rows × columns`, `y` `rows × outputs`.
-struct IntegerProduct {
+///
+/// Sendable because bases and inputs are only read, and tiles write to outputs of their own.
+struct IntegerProduct: @unchecked Sendable {
   let base: IntegerBase
   let x: UnsafePointer<Float>
   let rows: Int

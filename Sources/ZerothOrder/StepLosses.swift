@@ -123,10 +123,10 @@ extension TuningState {
       offset: side.map {
         TunedWeights.Offset(
           step: $0 * constants.epsilon, time: time ?? step, query: query, block: activeBlock)
-      })
+      }, arithmetic: options.arithmetic)
   }
 
-  /// What is evaluated: the result so far, rounded as it will be stored.
+  /// What is evaluated: the result so far, rounded as it will be stored, in f32 as every evaluation.
   func storedWeights(_ base: any WeightProvider) -> TunedWeights {
     TunedWeights(
       base: base, space: space, coordinates: result, directions: directions, offset: nil,

@@ -26,6 +26,8 @@ struct TunedWeights: WeightProvider {
   var offset: Offset?
   /// Whether values are rounded as they will be stored.
   var asStored = false
+  /// Of the products with integer codes.
+  var arithmetic = ProductArithmetic.f32
 
   var description: ModelDescription { base.description }
 

@@ -1,4 +1,5 @@
 import JSONText
+import Weights
 
 /// How a model is tuned: everything that a run's result depends on besides the model and the data.
 public struct TuningOptions: Sendable, Hashable {
@@ -73,6 +74,8 @@ public struct TuningOptions: Sendable, Hashable {
   /// Steps from one held-out evaluation to the next.
   public var evaluateEvery = 200
   public var probes = 16
+  /// What a step's products with integer codes are summed in.
+  public var arithmetic = ProductArithmetic.quickest
 
   public init() {}
 
@@ -129,6 +132,7 @@ public struct TuningOptions: Sendable, Hashable {
       "blockwise": .init(blockwise), "first_block": .init(firstBlock),
       "sparsity": sparsity.map { .init($0) } ?? .null,
       "evaluate_every": .init(evaluateEvery), "probes": .init(probes),
+      "arithmetic": .init(arithmetic.rawValue),
     ]
   }
 
@@ -177,8 +181,9 @@ public struct TuningOptions: Sendable, Hashable {
     self.weightDecay = weightDecay
     self.averaging = averaging
     self.blockwise = blockwise
-    // Logs of older versions have no such option.
+    // Logs of older versions have no such options.
     firstBlock = json["first_block"]?.int ?? 0
+    arithmetic = json["arithmetic"]?.string.flatMap(ProductArithmetic.init) ?? .f32
     sparsity = json["sparsity"]?.double
     self.evaluateEvery = evaluateEvery
     self.probes = probes

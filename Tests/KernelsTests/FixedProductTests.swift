@@ -11,16 +11,21 @@ struct FixedProductTests {
     var pairs: [UInt32]
     var scales: [Float]
 
-    init(_ matrix: [Float], rows: Int, lanes: Int, stride: Int, isTwin: Bool = false) {
+    /// A left operand where `isRight` does not say otherwise.
+    init(
+      _ matrix: [Float], rows: Int, lanes: Int, stride: Int, isRight: Bool = false,
+      isTwin: Bool = false
+    ) {
+      let side = Int(isRight ? PITH_FIXED_STRIP : PITH_FIXED_PANEL)
       let cells = pith_fixed_blocks(rows) * pith_fixed_strips(lanes)
       // Marked, so that a word that was left out shows.
       var pairs = [UInt32](
         repeating: 0xDEAD_BEEF, count: cells * Int(PITH_FIXED_BLOCK * PITH_FIXED_STRIP / 2))
       var scales = [Float](repeating: -1, count: cells * Int(PITH_FIXED_STRIP))
       if isTwin {
-        pith_fixed_pack_reference(matrix, stride, rows, lanes, &pairs, &scales)
+        pith_fixed_pack_reference(matrix, stride, rows, lanes, side, &pairs, &scales)
       } else {
-        pith_fixed_pack(matrix, stride, rows, lanes, &pairs, &scales)
+        pith_fixed_pack(matrix, stride, rows, lanes, side, &pairs, &scales)
       }
       (self.pairs, self.scales) = (pairs, scales)
     }
@@ -58,11 +63,14 @@ struct FixedProductTests {
     for row in 0..<rows { for lane in 0..<lanes { left[row * stride + lane] *= Float(1 + lane) } }
     let right = Sample.normals(rows * others, seed: 3, scale: 1e-3)
     let plain = Packed(left, rows: rows, lanes: lanes, stride: stride, isTwin: true)
-    let beside = Packed(right, rows: rows, lanes: others, stride: others, isTwin: true)
+    let beside = Packed(
+      right, rows: rows, lanes: others, stride: others, isRight: true, isTwin: true)
     let expected = plain.product(beside, (lanes, others), rows: rows, isTwin: true)
     forEachTarget { target in
       #expect(plain == Packed(left, rows: rows, lanes: lanes, stride: stride), "\(target)")
-      #expect(beside == Packed(right, rows: rows, lanes: others, stride: others), "\(target)")
+      #expect(
+        beside == Packed(right, rows: rows, lanes: others, stride: others, isRight: true),
+        "\(target)")
       #expect(
         expected == plain.product(beside, (lanes, others), rows: rows, isTwin: false),
         "\(target)")
@@ -104,7 +112,8 @@ struct FixedProductTests {
     }
     let right = [Float](repeating: 3e10, count: rows * 32)
     let found = Packed(left, rows: rows, lanes: 4, stride: 4).product(
-      Packed(right, rows: rows, lanes: 32, stride: 32), (4, 32), rows: rows, isTwin: false)
+      Packed(right, rows: rows, lanes: 32, stride: 32, isRight: true), (4, 32), rows: rows,
+      isTwin: false)
     for (lane, expected) in [256 * 3e10, -256 * 3e10, 15e10, 0].enumerated() {
       #expect(abs(Double(found[lane * 35]) - expected) <= 2.6e-4 * abs(expected))
     }
@@ -116,7 +125,7 @@ struct FixedProductTests {
     left[17 * 3 + 1] = value
     let right = Sample.normals(40 * 32, seed: 4)
     let plain = Packed(left, rows: 40, lanes: 3, stride: 3, isTwin: true)
-    let other = Packed(right, rows: 40, lanes: 32, stride: 32)
+    let other = Packed(right, rows: 40, lanes: 32, stride: 32, isRight: true)
     forEachTarget { target in
       let packed = Packed(left, rows: 40, lanes: 3, stride: 3)
       #expect(packed.scales[1].isNaN && plain.scales[1].isNaN && packed.pairs == plain.pairs)

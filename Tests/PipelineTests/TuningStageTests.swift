@@ -1,6 +1,7 @@
 import Recipes
 import TestSupport
 import Testing
+import Weights
 import ZerothOrder
 
 @testable import Pipeline
@@ -24,6 +25,7 @@ import ZerothOrder
   }
 
   @Test func everyOptionArrives() throws {
+    let arithmetic: ProductArithmetic = TuningOptions().arithmetic == .f32 ? .int16 : .f32
     let request = try stage(
       """
       template: "{text} It was{ bad| good}", steps: 30, batch: 8, directions: 4, shared: true, \
@@ -32,7 +34,7 @@ import ZerothOrder
       beta2: 0.875, weight_decay: 0.0625, averaging: 0.5, blockwise: true, first_block: 1, \
       sparsity: 0.3, evaluate_every: 10, probes: 5, parameters: [scales, norms, zeros], \
       form: absolute, held_out_count: 11, records: 12, label: l, answer: a, choices: c, field: f, \
-      max_text_tokens: 13, bos: true, mix: lm=0.5
+      max_text_tokens: 13, bos: true, mix: lm=0.5, arithmetic: \(arithmetic.rawValue)
       """)
     var expected = TuningOptions()
     expected.steps = 30
@@ -59,6 +61,7 @@ import ZerothOrder
     expected.sparsity = 0.3
     expected.evaluateEvery = 10
     expected.probes = 5
+    expected.arithmetic = arithmetic
     expected.parameters = [.scales, .norms, .zeros]
     expected.form = .absolute
     #expect(request.options == expected)
@@ -84,6 +87,7 @@ import ZerothOrder
     #expect(all(FinetuneOptions.Distribution.self) == all(Directions.Kind.self))
     #expect(all(FinetuneOptions.Schedule.self) == all(TuningOptions.Schedule.self))
     #expect(all(FinetuneOptions.Rule.self) == all(TuningOptions.Rule.self))
+    #expect(all(FinetuneOptions.Arithmetic.self) == all(ProductArithmetic.self))
     #expect(try stage("clip: 0").options.clip == TuningOptions.Clip.none)
     #expect(throws: PipelineError.self) { _ = try stage("mix: much") }
   }

@@ -31,7 +31,8 @@ import Testing
   }
 
   static func products(
-    _ weights: [CompressedWeight], _ inputs: [Matrix<Float>], together: Bool, pool: WorkerPool
+    _ weights: [CompressedWeight], _ inputs: [Matrix<Float>], together: Bool, pool: WorkerPool,
+    arithmetic: ProductArithmetic = .f32
   ) -> [[Float]] {
     let products = zip(weights, inputs).map { weight, x in
       let from = UnsafeMutablePointer<Float>.allocate(capacity: x.values.count)
@@ -41,7 +42,11 @@ import Testing
       return WeightProduct(weight, from, rows: x.rows, into: to)
     }
     if together {
-      CompressedWeight.multiplyTransformed(products, pool: pool)
+      CompressedWeight.multiplyTransformed(products, arithmetic: arithmetic, pool: pool)
+    } else if arithmetic != .f32 {
+      for product in products {
+        CompressedWeight.multiplyTransformed([product], arithmetic: arithmetic, pool: pool)
+      }
     } else {
       for product in products {
         product.weight.multiplyTransformed(
@@ -100,5 +105,63 @@ import Testing
         #expect(zip(y, expected).allSatisfy { abs($0 - $1) < 1e-3 })
       }
     }
+  }
+
+  /// In 16-bit arithmetic (1) sides together are each by itself, with any rows and workers; (2) an
+  /// output is off by no more than inputs that are off by 2⁻¹⁶ of their run's largest allow, where
+  /// codes are integers, and is f32's where they are not.
+  @Test func narrowSides() throws {
+    var narrow = 0
+    let wide = try [true, false].map { try Self.wide(symmetric: $0) }
+    for weight in try WeightFixture.all() + wide {
+      let sides = [weight, try Self.moved(weight)]
+      for rows in [(3, 3), (70, 33)] {
+        let inputs = [
+          Sample.matrix(rows.0, weight.columns, seed: 21),
+          Sample.matrix(rows.1, weight.columns, seed: 22),
+        ]
+        let alone = Self.products(
+          sides, inputs, together: false, pool: .serial, arithmetic: .int16)
+        for workers in [1, 2] {
+          let pool = WorkerPool(workers: workers)
+          #expect(
+            Self.products(sides, inputs, together: true, pool: pool, arithmetic: .int16) == alone)
+        }
+        let full = Self.products(sides, inputs, together: false, pool: .serial)
+        guard case .integer(let base)? = weight.base, weight.mask == nil,
+          base.narrowChunk != nil, RowProduct.isExact
+        else {
+          #expect(alone == full)
+          continue
+        }
+        narrow += 1
+        for (side, (x, (found, expected))) in zip(sides, zip(inputs, zip(alone, full))) {
+          #expect(found != expected)
+          let dense = side.decoded()
+          for row in 0..<x.rows {
+            let largest = (0..<x.columns).map { abs(x[row, $0]) }.max() ?? 0
+            for output in 0..<dense.rows {
+              let sum = (0..<x.columns).reduce(Float(0)) { $0 + abs(dense[output, $1]) }
+              let place = row * dense.rows + output
+              #expect(abs(found[place] - expected[place]) <= largest * sum * 0x1p-15)
+            }
+          }
+        }
+      }
+    }
+    #expect(narrow >= 4)
+  }
+
+  /// Wider and taller than one packed piece.
+  static func wide(symmetric: Bool) throws -> CompressedWeight {
+    let (rows, columns) = (300, 1280)
+    return CompressedWeight(
+      view: WeightView(rows: rows, columns: columns),
+      base: .integer(
+        try IntegerBase.roundToNearest(
+          Sample.matrix(rows, columns),
+          scheme: IntegerScheme(
+            bits: 4, symmetric: symmetric, granularity: .group(symmetric ? 32 : 64),
+            clip: .none))))
   }
 }

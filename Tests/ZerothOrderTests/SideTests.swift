@@ -1,24 +1,29 @@
+import LinearAlgebra
 import Models
 import Objectives
 import Tensors
 import TestSupport
 import Testing
+import Weights
 
 @testable import ZerothOrder
 
 /// Both sides of a perturbation in one pass.
 @Suite struct SideTests {
   /// The sides of one direction over scales and zero points.
-  static func sides(_ base: any WeightProvider, epsilon: Float) throws -> [TunedWeights] {
+  static func sides(
+    _ base: any WeightProvider, kinds: Set<ParameterKind> = [.scales, .zeros, .norms],
+    epsilon: Float, arithmetic: ProductArithmetic = .f32
+  ) throws -> [TunedWeights] {
     let (space, start) = try ParameterSpace.of(
-      base, kinds: [.scales, .zeros, .norms], form: .absolute, path: "")
+      base, kinds: kinds, form: .absolute, path: "")
     var own = space
     own.setUnits(relative: true, coordinates: start)
     let directions = Directions(kind: .rademacher, seed: 4)
     return [epsilon, -epsilon].map { step in
       TunedWeights(
         base: base, space: own, coordinates: start, directions: directions,
-        offset: .init(step: step, time: 3, query: 0, block: nil))
+        offset: .init(step: step, time: 3, query: 0, block: nil), arithmetic: arithmetic)
     }
   }
 
@@ -64,6 +69,44 @@ import Testing
         #expect(four.map(\.values) == [0, 1, 1, 0].map { together[$0].values })
       }
     }
+  }
+
+  /// In 16-bit arithmetic (1) one pass has the bits of two, with any number of workers, of scales
+  /// alone and of scales and zero points, which then differ between the sides; (2) the
+  /// difference of the losses is that of f32 to a hundredth, and not the same number.
+  @Test(arguments: [[ParameterKind.scales], [.scales, .zeros]])
+  func narrowSides(kinds: [ParameterKind]) throws {
+    let base = try Sample.quantized(bits: 3)
+    let objective = try LanguageModeling(windows: Sample.windows(8), source: "")
+    let examples = Array(0..<8)
+    let batch = objective.batch(examples)
+    func losses(_ arithmetic: ProductArithmetic) throws -> [Double] {
+      let sides = try Self.sides(
+        base, kinds: Set(kinds), epsilon: 0.02, arithmetic: arithmetic)
+      let alone = try sides.map {
+        try LanguageModel($0, residency: .oneBlock).hiddenStates(of: batch)
+      }
+      var losses: [Double] = []
+      for workers in [1, 2] {
+        let model = try LanguageModel(
+          base, residency: .oneBlock, pool: WorkerPool(workers: workers))
+        let together = try model.hiddenStates(
+          of: sides.map { ModelVariant(weights: $0, batch: batch) })
+        #expect(together.map(\.values) == alone.map(\.values))
+        losses = try together.map {
+          try objective.loss(model, hidden: $0, batch: batch, examples: examples).mean
+        }
+      }
+      return losses
+    }
+    let (full, narrow) = (try losses(.f32), try losses(.int16))
+    guard RowProduct.isExact else {
+      #expect(full == narrow)
+      return
+    }
+    #expect(zip(full, narrow).allSatisfy { $0 != $1 && abs($0 - $1) < 1e-4 })
+    let difference = full[0] - full[1]
+    #expect(abs(narrow[0] - narrow[1] - difference) < 0.01 * abs(difference))
   }
 
   /// Sides whose losses are taken together lose what each loses by itself.

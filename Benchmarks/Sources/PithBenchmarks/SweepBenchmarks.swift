@@ -4,16 +4,29 @@ import Pith
 /// GPTQ and SparseGPT beside PyTorch's way of doing them, on the same weight and Gram matrix, the
 /// method alone on both sides: wall and processor time, on one core and on two.
 enum SweepBenchmarks {
+  ///
+  /// PITH_BENCH_ONLY leaves settings out whose name does not begin with it, PITH_BENCH_ORDERS and PITH_BENCH_WORKERS
+  /// name other orders and numbers of workers (`4096`, `1,2`), PITH_BENCH_ROUNDS other rounds than three.
   static func run(_ context: BenchmarkContext) throws {
     let peer = try Peer(python: context.python, script: "sweeps_torch.py", arguments: [])
     if let peer { show("peer", peer.greeting) }
-    for order in [1024, 4096] {
+    let settings = try (roundings + prunings()).filter { $0.name.hasPrefix(variable("ONLY") ?? "") }
+    let rounds = numbers("ROUNDS", [3])[0]
+    for order in numbers("ORDERS", [1024, 4096]) {
       let layer = try Layer(order: order, folder: context.folder)
-      for workers in [1, 2] {
-        for setting in roundings { try compare(setting, layer, workers, peer) }
-        for setting in try prunings() { try compare(setting, layer, workers, peer) }
+      for workers in numbers("WORKERS", [1, 2]) {
+        for setting in settings { try compare(setting, layer, workers, peer, rounds: rounds) }
       }
     }
+  }
+
+  private static func variable(_ name: String) -> String? {
+    ProcessInfo.processInfo.environment["PITH_BENCH_\(name)"]
+  }
+
+  private static func numbers(_ name: String, _ usual: [Int]) -> [Int] {
+    let found = (variable(name) ?? "").split(separator: ",").compactMap { Int($0) }
+    return found.isEmpty ? usual : found
   }
 
   /// A weight and the Gram matrix of its inputs, in memory and in files.
@@ -118,14 +131,14 @@ enum SweepBenchmarks {
   }
 
   private static func compare(
-    _ setting: Setting, _ layer: Layer, _ workers: Int, _ peer: Peer?
+    _ setting: Setting, _ layer: Layer, _ workers: Int, _ peer: Peer?, rounds: Int
   ) throws {
     let pool = workers == 1 ? WorkerPool.serial : WorkerPool(workers: workers)
     var result: CompressedWeight?
     var ours: [Taken] = []
     var theirs: [Peer.Reply] = []
     let words = setting.peer.split(separator: " ")
-    for _ in 0..<3 {
+    for _ in 0..<rounds {
       ours.append(try Taken.by { result = try setting.run(layer, pool) })
       if let reply = try peer?.ask("\(words[0]) \(layer.files) \(words[1]) \(workers)") {
         theirs.append(reply)

@@ -15,8 +15,9 @@
 extern "C" {
 #endif
 
-/// Rows of a block, and lanes that lie side by side.
-enum { PITH_FIXED_BLOCK = 128, PITH_FIXED_STRIP = 32 };
+/// Rows of a block, what lanes are padded to a multiple of, and lanes that lie side by side in a right
+/// operand and in a left one.
+enum { PITH_FIXED_BLOCK = 128, PITH_FIXED_STRIP = 32, PITH_FIXED_PANEL = 8 };
 
 /// Whether this processor, and the instruction set chosen for this thread, have the products.
 int pith_fixed_products_available(void);
@@ -29,13 +30,14 @@ static inline size_t pith_fixed_strips(size_t lanes) {
   return (lanes + PITH_FIXED_STRIP - 1) / PITH_FIXED_STRIP;
 }
 
-/// Rounds rows × lanes numbers, rows `stride` apart. pairs: blocks × strips × PITH_FIXED_BLOCK / 2 ×
-/// PITH_FIXED_STRIP, a pair two neighbouring rows' numbers in one word, the first in the low half;
-/// scales: blocks × strips · PITH_FIXED_STRIP. A lane that is not finite in a block gets a scale that is
-/// not; lanes below f32's normal range count as zero.
-void pith_fixed_pack(const float *matrix, size_t stride, size_t rows, size_t lanes, uint32_t *pairs,
-                     float *scales);
-void pith_fixed_pack_reference(const float *matrix, size_t stride, size_t rows, size_t lanes,
+/// Rounds rows × lanes numbers, rows `stride` apart, for the right operand (`side` PITH_FIXED_STRIP) or
+/// the left one (PITH_FIXED_PANEL). pairs: blocks × padded lanes / side × PITH_FIXED_BLOCK / 2 × side, a
+/// pair two neighbouring rows' numbers in one word, the first in the low half; scales: blocks × padded
+/// lanes. A lane that is not finite in a block gets a scale that is not; lanes below f32's normal range
+/// count as zero.
+void pith_fixed_pack(const float *matrix, size_t stride, size_t rows, size_t lanes, size_t side,
+                     uint32_t *pairs, float *scales);
+void pith_fixed_pack_reference(const float *matrix, size_t stride, size_t rows, size_t lanes, size_t side,
                                uint32_t *pairs, float *scales);
 
 /// An operand as `pith_fixed_pack` leaves it, or several of as many lanes one after the other.

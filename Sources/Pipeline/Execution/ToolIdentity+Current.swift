@@ -7,6 +7,7 @@ extension ToolIdentity {
     ToolIdentity(
       version: version,
       fingerprint: "\(NumericFingerprint.current.text); kernels \(KernelTarget.name)"
-        + (HalfProducts.isAvailable ? " with bf16 products" : ""))
+        + (HalfProducts.isAvailable ? " with bf16 products" : "")
+        + (FixedProducts.isAvailable ? " with fixed-point products" : ""))
   }
 }

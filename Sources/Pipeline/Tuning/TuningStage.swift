@@ -120,6 +120,7 @@ public struct TuningStage: Sendable {
     options.sparsity = stage.sparsity ?? options.sparsity
     options.evaluateEvery = stage.evaluateEvery ?? max(1, stage.steps / 20)
     options.probes = stage.probes ?? options.probes
+    options.arithmetic = word(stage.arithmetic?.rawValue, options.arithmetic)
     return options
   }
 }

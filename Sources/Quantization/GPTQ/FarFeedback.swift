@@ -18,11 +18,12 @@ struct FarFeedback: Sendable {
   private let pairs: AlignedNumbers<UInt32>
   private let scales: AlignedNumbers<Float>
 
-  /// Columns of a span that such products suit: one block, so that a run reads nothing of its span
-  /// but itself. Nil where groups would leave blocks half empty, or the processor lacks the products.
+  /// Columns of a span that such products suit.
+  ///
+  /// One block, so that a run reads nothing of its span but itself. Nil where groups would leave blocks half empty, or the processor lacks the products.
   static func span(_ order: SweepOrder) -> Int? {
     let block = Int(PITH_FIXED_BLOCK)
-    guard pith_fixed_products_available() != 0 else { return nil }
+    guard FixedProducts.isAvailable else { return nil }
     if order.isStatic || block % order.group == 0 { return block }
     return order.group % block == 0 ? order.group : nil
   }
@@ -32,7 +33,7 @@ struct FarFeedback: Sendable {
   /// - Parameters:
   ///   - ranges: in the sweep's order, each below those before it, all up to the width together.
   init?(_ factor: Matrix<Float>, ranges: [Range<Int>], pool: WorkerPool) {
-    guard pith_fixed_products_available() != 0, ranges.count > 1 else { return nil }
+    guard FixedProducts.isAvailable, ranges.count > 1 else { return nil }
     let cell = Int(PITH_FIXED_BLOCK * PITH_FIXED_STRIP / 2)
     var blocks = [0]
     var places = [(pairs: 0, scales: 0)]
@@ -63,7 +64,8 @@ struct FarFeedback: Sendable {
         guard let base = values.baseAddress else { return }
         pith_fixed_pack(
           base + from.lowerBound * factor.columns + own.lowerBound, factor.columns, from.count,
-          own.count, pairs.base + starts[target].pairs + depths[source] * strips * cell,
+          own.count, Int(PITH_FIXED_PANEL),
+          pairs.base + starts[target].pairs + depths[source] * strips * cell,
           scales.base + starts[target].scales + depths[source] * strips * Int(PITH_FIXED_STRIP))
       }
     }
@@ -90,7 +92,8 @@ struct FarFeedback: Sendable {
       let (first, range) = (feedback.blocks[number], feedback.ranges[number])
       pith_fixed_pack(
         values + range.lowerBound * stride, stride, range.count, stride,
-        pairs.base + first * stride * Int(PITH_FIXED_BLOCK) / 2, scales.base + first * stride)
+        Int(PITH_FIXED_STRIP), pairs.base + first * stride * Int(PITH_FIXED_BLOCK) / 2,
+        scales.base + first * stride)
     }
   }
 

@@ -56,7 +56,7 @@ struct SweepRefit: Sendable {
       }
     }
     self.counts = counts
-    let isFixed = pith_fixed_products_available() != 0
+    let isFixed = FixedProducts.isAvailable
     // Rows of the packed factor before each panel: members, or pairs of them.
     var starts = [0]
     for panel in 0..<panels {

@@ -2,8 +2,9 @@ import Kernels
 import Tensors
 import Weights
 
-/// What a sweep rounds: a weight's own numbers where they lie in memory as f32, a copy of them
-/// elsewhere. Of a large layer the copy alone costs a tenth of the sweep's time where pages are fresh.
+/// What a sweep rounds: a weight's own numbers where they lie in memory as f32, else a copy.
+///
+/// Of a large layer the copy alone costs a tenth of the sweep's time where pages are fresh.
 struct SweepTarget: Sendable {
   let rows: Int
   let columns: Int

@@ -101,5 +101,9 @@ extension FinetuneOptions: StageOptions {
       "evaluate_every", \.evaluateEvery, .integer(1...100_000_000),
       "Steps from one held-out evaluation to the next; a twentieth of all when absent."),
     .optional("probes", \.probes, .integer(1...4096), "Slopes that calibration looks at."),
+    .optional(
+      "arithmetic", \.arithmetic, .choice(),
+      "What a step's products with integer codes are summed in; the machine's quickest when absent."
+    ),
   ]
 }

@@ -41,6 +41,8 @@ public struct FinetuneOptions: Sendable, Hashable {
 
   public enum Rule: String, Sendable, Hashable, CaseIterable { case sgd, momentum, adam, sign }
 
+  public enum Arithmetic: String, Sendable, Hashable, CaseIterable { case f32, int16 }
+
   public var method = Method.qzo
   public var objective = Objective.kl
   public var data = ""
@@ -82,6 +84,7 @@ public struct FinetuneOptions: Sendable, Hashable {
   public var sparsity: Double?
   public var evaluateEvery: Int?
   public var probes: Int?
+  public var arithmetic: Arithmetic?
   @Incidental public var position: SourcePosition
 
   public init() { position = .none }

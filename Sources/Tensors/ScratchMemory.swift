@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Buffers that tiles borrow and give back, so that no tile pays for fresh pages.
-final class ScratchMemory: Sendable {
+public final class ScratchMemory: Sendable {
   private struct Buffer: @unchecked Sendable {
     // The list hands a buffer to one borrower at a time.
     let memory: UnsafeMutableBufferPointer<Float>
@@ -9,15 +9,17 @@ final class ScratchMemory: Sendable {
   private let free = Mutex<[Buffer]>([])
   private let live = Mutex<Int>(0)
 
+  public init() {}
+
   /// The bytes that are held, lent or free.
-  var byteCount: Int { live.withLock { $0 } }
+  public var byteCount: Int { live.withLock { $0 } }
 
   deinit {
     for buffer in free.withLock({ $0 }) { buffer.memory.deallocate() }
   }
 
   /// Lends room for `count` numbers for the length of a call; their values are arbitrary.
-  func with<Result>(
+  public func with<Result>(
     _ count: Int, _ body: (UnsafeMutablePointer<Float>) throws -> Result
   ) rethrows -> Result {
     // The smallest that fits: a short line must not hold the buffer that a whole tile needs.
