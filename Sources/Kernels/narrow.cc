@@ -13,11 +13,6 @@
 #include "include/PithNarrow.h"
 #include "panels-inl.h"
 
-#ifndef PITH_UNROLLED
-// Sums are registers only when every loop over them is unrolled.
-#define PITH_UNROLLED _Pragma("clang loop unroll(full)")
-#endif
-
 #ifndef PITH_NARROW_VARIANTS
 #define PITH_NARROW_VARIANTS
 namespace pith {
@@ -45,9 +40,6 @@ using Tag = hn::CappedTag<float, 16>;
 using Ints = hn::RebindToSigned<Tag>;
 using Vec = hn::Vec<Tag>;
 using IntVec = hn::Vec<Ints>;
-
-/// Rows of activations at a time: their sums, two vectors each, fill the registers.
-constexpr size_t kTall = kWidth == 16 ? 14 : 6;
 
 /// sum + the products of both halves of each word.
 template <bool kHasWordSums>

@@ -16,6 +16,8 @@ constexpr size_t kPackedRows = 256, kPackedColumns = 576;
 /// The widest panel of any instruction set; every narrower width divides it.
 constexpr size_t kWidestPanel = 32;
 }  // namespace pith
+// Sums are registers only when every loop over them is unrolled.
+#define PITH_UNROLLED _Pragma("clang loop unroll(full)")
 #endif
 
 HWY_BEFORE_NAMESPACE();
@@ -25,6 +27,8 @@ namespace HWY_NAMESPACE {
 /// Rows of a panel: two vectors. Row r of column c lies at c·kPanel + r.
 constexpr size_t kWidth = HWY_LANES(float) < 16 ? HWY_LANES(float) : 16;
 constexpr size_t kPanel = 2 * kWidth;
+/// Rows of activations at a time: their sums, two vectors each, fill the registers.
+constexpr size_t kTall = kWidth == 16 ? 14 : 6;
 
 }  // namespace HWY_NAMESPACE
 }  // namespace pith

@@ -14,11 +14,6 @@
 #include "include/PithProduct.h"
 #include "panels-inl.h"
 
-#ifndef PITH_UNROLLED
-// Sums are registers only when every loop over them is unrolled.
-#define PITH_UNROLLED _Pragma("clang loop unroll(full)")
-#endif
-
 HWY_BEFORE_NAMESPACE();
 namespace pith {
 namespace HWY_NAMESPACE {
@@ -29,9 +24,6 @@ using Tag = hn::CappedTag<float, 16>;
 using Vec = hn::Vec<Tag>;
 using Tag4 = hn::FixedTag<float, 4>;
 using Pairs = hn::RepartitionToWide<Tag4>;
-
-/// Rows of activations at a time: their sums, two vectors each, fill the registers.
-constexpr size_t kTall = kWidth == 16 ? 14 : 6;
 
 /// The sums of `kRows` rows of activations with a panel, `kRows × kPanel`.
 template <size_t kRows>

@@ -1,6 +1,5 @@
 import Kernels
 import LinearAlgebra
-import Synchronization
 import Tensors
 
 /// The inverse of a symmetric matrix from its Cholesky factor, its columns in panels that lie side
@@ -63,12 +62,4 @@ struct PanelInverse: Sendable {
       }
     }
   }
-}
-
-/// Objects that are handed on between tiles.
-final class Spare<Object: Sendable>: Sendable {
-  private let objects = Mutex<[Object]>([])
-
-  func take() -> Object? { objects.withLock { $0.popLast() } }
-  func give(_ object: Object) { objects.withLock { $0.append(object) } }
 }

@@ -1,5 +1,4 @@
 import LinearAlgebra
-import Synchronization
 import Tensors
 import Weights
 
@@ -167,7 +166,7 @@ struct Sweep<S: SweepScalar>: Sendable {
     var tiles: [TileOutcome] = []
     let packed: Bytes
     // Those that are done, for the next ones.
-    let spare = Mutex<[TileSweep<S>]>([])
+    let spare = Spare<TileSweep<S>>()
     do {
       packed = try Bytes(count: rows * codeBytes) { buffer in
         LargePages.advise(buffer)
@@ -176,11 +175,11 @@ struct Sweep<S: SweepScalar>: Sendable {
         tiles = try pool.map((rows + tile - 1) / tile) { (index: Int) throws -> TileOutcome in
           guard let start else { return TileOutcome() }
           let range = index * tile..<min((index + 1) * tile, rows)
-          let old = range.count == tile ? spare.withLock { $0.popLast() } : nil
+          let old = range.count == tile ? spare.take() : nil
           old?.begin(range)
           let own = old ?? TileSweep(self, rows: range)
           let outcome = try own.run(packed: start)
-          if range.count == tile { spare.withLock { $0.append(own) } }
+          if range.count == tile { spare.give(own) }
           return outcome
         }
       }
