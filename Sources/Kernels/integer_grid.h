@@ -1,6 +1,9 @@
 // Choosing a scale and a zero point: scalar, in f64, shared by the fast and the plain encoders.
 #pragma once
 
+#include <float.h>
+#include <string.h>
+
 #include "include/PithKernels.h"
 
 namespace pith {
@@ -32,6 +35,63 @@ inline float LoadScale(const void *scales, int type, size_t index) {
   return scale;
 }
 
+/// Half to even, for numbers below 2^51; a call of the library's takes as long as all of a candidate.
+inline double Nearest(double value) { return (value + 0x1.8p52) - 0x1.8p52; }
+
+/// A normal number with so many bits fewer in its significand, half to even.
+inline float Shortened(float value, int dropped) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  const uint32_t half = (uint32_t{1} << (dropped - 1)) - 1;
+  bits += half + ((bits >> dropped) & 1);
+  bits &= ~((uint32_t{1} << dropped) - 1);
+  memcpy(&value, &bits, sizeof bits);
+  return value;
+}
+
+/// A scale as it is stored: normal, and no product of it and a code (at most 2^bits away from its
+/// zero) overflows f32.
+inline float StoredScale(float scale, int scale_type, int bits) {
+  const float room = 1.0f / static_cast<float>(1 << bits);
+  float low = FLT_MIN;
+  float high = FLT_MAX * room;
+  if (scale_type == PITH_F16) {
+    low = 0x1p-14f;
+    high = 65504.0f;
+  } else if (scale_type == PITH_BF16) {
+    high = 0x1.FEp127f * room;
+  }
+  scale = scale < low ? low : (scale > high ? high : scale);
+  if (scale_type == PITH_F32 || scale != scale) return scale;
+  return Shortened(scale, scale_type == PITH_F16 ? 13 : 16);
+}
+
+/// The grid of a range of values, shrunk.
+inline PithGridPoint GridForRange(const PithGrid &grid, float minimum, float maximum,
+                                  double shrink) {
+  const int top = TopCode(grid.bits);
+  const double low = minimum < 0 ? minimum : 0.0;
+  const double high = maximum > 0 ? maximum : 0.0;
+  PithGridPoint point;
+  if (low == 0 && high == 0) {
+    // Any normal scale decodes the middle code to exactly 0; 1 has a logarithm of 0 as well.
+    point.scale = 1;
+    point.zero = grid.symmetric ? 1 << (grid.bits - 1) : 0;
+  } else if (grid.symmetric) {
+    const double amax = -low > high ? -low : high;
+    point.scale = StoredScale(
+        static_cast<float>(amax * shrink / (top * 0.5)), grid.scale_type, grid.bits);
+    point.zero = 1 << (grid.bits - 1);
+  } else {
+    point.scale = StoredScale(
+        static_cast<float>((high - low) * shrink / top), grid.scale_type, grid.bits);
+    double zero = -low * shrink / point.scale;
+    zero = zero < 0 ? 0 : (zero > top ? top : zero);
+    point.zero = static_cast<int32_t>(Nearest(zero));
+  }
+  return point;
+}
+
 inline bool SamePoint(PithGridPoint a, PithGridPoint b) {
   return a.scale == b.scale && a.zero == b.zero;
 }
@@ -58,12 +118,12 @@ inline double ClippingBound(const PithGrid &grid, PithGridPoint point, float low
 /// further candidate.
 template <class ErrorOf>
 inline PithGridPoint BestPoint(const PithGrid &grid, float low, float high, ErrorOf error_of) {
-  PithGridPoint best = pith_grid_for_range(&grid, low, high, 1.0);
+  PithGridPoint best = GridForRange(grid, low, high, 1.0);
   if (grid.clip_steps <= 1 || (low == 0 && high == 0)) return best;
   double best_error = error_of(best);
   PithGridPoint last = best;
   for (int step = 1; step < grid.clip_steps; ++step) {
-    const PithGridPoint candidate = pith_grid_for_range(&grid, low, high, Shrink(grid, step));
+    const PithGridPoint candidate = GridForRange(grid, low, high, Shrink(grid, step));
     if (SamePoint(candidate, last)) continue;
     last = candidate;
     if (ClippingBound(grid, candidate, low, high) >= best_error) break;

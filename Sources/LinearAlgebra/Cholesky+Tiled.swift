@@ -18,6 +18,29 @@ extension Cholesky {
     order: Int, damping: Double = 0, pool: WorkerPool = .serial,
     fill: @Sendable (_ row: Int, _ target: UnsafeMutablePointer<S>) -> Void
   ) throws(LinearAlgebraError) -> CholeskyResult<S> {
+    _ = try Workspace.extents("Cholesky.factor", rows: order, columns: order)
+    var attempts: [CholeskyAttempt] = []
+    let matrix: Matrix<S>
+    do {
+      matrix = try Matrix<S>(rows: order, columns: order) { storage in
+        guard let base = storage.baseAddress else { return }
+        attempts = try factor(order: order, damping: damping, pool: pool, into: base, fill: fill)
+      }
+    } catch let error as LinearAlgebraError {
+      throw error
+    } catch { preconditionFailure("a factor throws errors of its own, not \(error)") }
+    return CholeskyResult(
+      factor: matrix, dampingUsed: attempts.last?.damping ?? damping, attempts: attempts)
+  }
+
+  /// The same into memory that the caller has, order × order numbers.
+  ///
+  /// - Returns: every try, the last one the successful one.
+  /// - Throws: as `factor(order:damping:pool:fill:)`; the memory's numbers are arbitrary then.
+  public static func factor<S: BLASScalar>(
+    order: Int, damping: Double, pool: WorkerPool, into base: UnsafeMutablePointer<S>,
+    fill: @Sendable (_ row: Int, _ target: UnsafeMutablePointer<S>) -> Void
+  ) throws(LinearAlgebraError) -> [CholeskyAttempt] {
     let routine = "Cholesky.factor"
     let extent = try Workspace.extents(routine, rows: order, columns: order).rows
     guard damping >= 0, damping.isFinite else {
@@ -27,30 +50,24 @@ extension Cholesky {
     BLAS.prepare()
     var attempts: [CholeskyAttempt] = []
     var rungs = [damping]
+    nonisolated(unsafe) let a = base
     while let rung = rungs.first {
       rungs.removeFirst()
-      var failure: Int?
-      let matrix = Matrix<S>(rows: order, columns: order) { storage in
-        guard let base = storage.baseAddress else { return }
-        nonisolated(unsafe) let a = base
-        pool.forEach((order + tile - 1) / tile) { (band: Int) -> Void in
-          for row in band * tile..<min((band + 1) * tile, order) {
-            fill(row, a + row * order)
-            // As bytes: of a generic type, one number at a time goes through a table of functions.
-            let rest = order - row - 1
-            UnsafeMutableRawPointer(a + row * order + row + 1).initializeMemory(
-              as: UInt8.self, repeating: 0, count: rest * MemoryLayout<S>.stride)
-          }
+      pool.forEach((order + tile - 1) / tile) { (band: Int) -> Void in
+        for row in band * tile..<min((band + 1) * tile, order) {
+          fill(row, a + row * order)
+          // As bytes: of a generic type, one number at a time goes through a table of functions.
+          let rest = order - row - 1
+          UnsafeMutableRawPointer(a + row * order + row + 1).initializeMemory(
+            as: UInt8.self, repeating: 0, count: rest * MemoryLayout<S>.stride)
         }
-        let mean = (0..<order).reduce(0.0) { $0 + Double(a[$1 * order + $1]) } / Double(order)
-        if attempts.isEmpty, mean > 0 { rungs = Array(dampings(from: damping).dropFirst()) }
-        for index in 0..<order { a[index * order + index] += S(rung * mean) }
-        failure = factorTiles(a, order: order, extent: extent, pool: pool)
       }
+      let mean = (0..<order).reduce(0.0) { $0 + Double(a[$1 * order + $1]) } / Double(order)
+      if attempts.isEmpty, mean > 0 { rungs = Array(dampings(from: damping).dropFirst()) }
+      for index in 0..<order { a[index * order + index] += S(rung * mean) }
+      let failure = factorTiles(a, order: order, extent: extent, pool: pool)
       attempts.append(CholeskyAttempt(damping: rung, failedAt: failure))
-      if failure == nil {
-        return CholeskyResult(factor: matrix, dampingUsed: rung, attempts: attempts)
-      }
+      if failure == nil { return attempts }
     }
     throw .notPositiveDefinite(
       routine: routine, order: order, dampings: attempts.map(\.damping),

@@ -13,12 +13,18 @@ public final class WorkerPool: Sendable {
   /// How many tiles run at once, the calling thread included.
   public let workers: Int
 
+  /// Whether memory of finished work is kept for the next of its kind (`withPages`), up to the
+  /// pool's own end.
+  public let keepsPages: Bool
+
   private let state = PoolState()
+  let kept = KeptPages()
 
   /// A pool of `workers` threads, the caller counted as one of them.
-  public init(workers: Int) {
+  public init(workers: Int, keepsPages: Bool = true) {
     precondition(workers >= 1, "a pool has at least one worker")
     self.workers = workers
+    self.keepsPages = keepsPages
     for index in 1..<max(workers, 1) {
       let state = state
       let thread = Thread { state.serve() }
@@ -31,8 +37,8 @@ public final class WorkerPool: Sendable {
 
   deinit { state.stop() }
 
-  /// A pool that runs everything in the calling thread.
-  public static let serial = WorkerPool(workers: 1)
+  /// A pool that runs everything in the calling thread; having no end, it keeps no pages.
+  public static let serial = WorkerPool(workers: 1, keepsPages: false)
 
   /// Runs a body once for every tile index; returns when all are done.
   ///

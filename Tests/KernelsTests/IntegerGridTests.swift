@@ -136,6 +136,33 @@ struct IntegerGridTests {
     }
   }
 
+  @Test(
+    "scales are stored as the conversions round them, ties to even, and never beyond their type")
+  func storedScales() {
+    var scales = Sample.normals(4096, seed: 3).map { abs($0) }
+    for exponent in stride(from: -126, through: 120, by: 3) {
+      // Halves of the last place kept, and what lies beside them.
+      for bits in [UInt32(0), 0x1000, 0x3000, 0x1001, 0xFFF, 0x8000, 0x18000, 0x7FFF, 0x7F_FFFF] {
+        scales.append(
+          Float(sign: .plus, exponent: exponent, significand: 1 + Float(bits) * 0x1p-23))
+      }
+    }
+    scales += [0, 65504, 65519, 65520, .greatestFiniteMagnitude, .infinity, .leastNonzeroMagnitude]
+    let room: Float = 1.0 / 16
+    for scale in scales {
+      let half = min(max(scale, 0x1p-14), 65504)
+      #expect(pith_stored_scale(scale, Int32(PITH_F16), 4) == Float(Float16(half)))
+      let brain = min(max(scale, .leastNormalMagnitude), 0x1.FEp127 * room)
+      var bytes = [UInt8](repeating: 0, count: 2)
+      var expected: Float = 0
+      pith_f32_to_bf16_reference([brain], &bytes, 1)
+      pith_bf16_to_f32_reference(bytes, &expected, 1)
+      #expect(pith_stored_scale(scale, Int32(PITH_BF16), 4) == expected)
+      let single = min(max(scale, .leastNormalMagnitude), .greatestFiniteMagnitude * room)
+      #expect(pith_stored_scale(scale, Int32(PITH_F32), 4) == single)
+    }
+  }
+
   @Test("NaN and infinity are found at their place")
   func nonFinite() {
     let given = Case(bits: 4, symmetric: true, scaleType: 1, rows: 2, columns: 128, group: 32)

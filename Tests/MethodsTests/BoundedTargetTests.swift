@@ -15,45 +15,64 @@ struct BoundedTargetTests {
   private let weights = Sample.normals(Self.rows, Self.width, seed: 21)
 
   /// H over its mean diagonal, damped; the factor's order is the inputs' backwards.
-  private func metric(damping: Double = 0.01) throws -> (Matrix<Double>, Matrix<Float>) {
+  private func metric(damping: Double = 0.01) throws -> (Matrix<Double>, SweepFactor<Float>) {
     let gram = try GPTQSample.gram(width: Self.width)
     let mean = (0..<Self.width).reduce(0.0) { $0 + gram[$1, $1] } / Double(Self.width)
     var sum = gram
     for index in sum.values.indices { sum.values[index] /= mean }
     for index in 0..<Self.width { sum[index, index] += damping }
     let damped = sum
-    var result = Matrix<Float>(rows: Self.width, columns: Self.width, repeating: 0)
     let found = try Cholesky.factor(order: Self.width) {
       (row: Int, target: UnsafeMutablePointer<Double>) -> Void in
       for column in 0...row {
         target[column] = damped[Self.width - 1 - row, Self.width - 1 - column]
       }
     }
-    for index in found.factor.values.indices {
-      result.values[index] = Float(found.factor.values[index])
+    let factor = SweepFactor<Float>(order: Self.width, pages: PageCache()) { target in
+      for (index, value) in found.factor.values.enumerated() { target[index] = Float(value) }
     }
-    return (damped, result)
+    return (damped, factor)
+  }
+
+  /// What was found for all rows: t by rows and positions, and what holds it.
+  private struct Found {
+    let values: SweepRows<Float>
+    let held: HeldWeights
+
+    /// t of a row's input.
+    subscript(row: Int, input: Int) -> Float { values[row, BoundedTargetTests.width - 1 - input] }
+    var all: [Float] {
+      (0..<BoundedTargetTests.rows).flatMap { row in
+        (0..<BoundedTargetTests.width).map { self[row, $0] }
+      }
+    }
   }
 
   private func bounded(
-    _ factor: Matrix<Float>, limit: Float, passes: Int, pool: WorkerPool = .serial
-  ) -> BoundedTarget {
+    _ factor: SweepFactor<Float>, limit: Float, passes: Int, tile: Int = 128
+  ) -> Found {
     // Two ranges a row, one of them not symmetric.
     let limits = (0..<Self.rows).flatMap { _ in [limit, 0.5 * limit] }
-    return BoundedTarget(
-      SweepTarget(weights),
-      bounds: SweepBounds(
-        factor: factor, inputs: Array((0..<Self.width).reversed()),
-        gridIndex: (0..<Self.width).map { Int32((Self.width - 1 - $0) / 52) }, passes: passes,
-        pool: pool),
+    let ends = GridEnds(
       low: limits.map { -$0 }, high: limits.enumerated().map { $0 % 2 == 0 ? $1 : 3 * $1 },
-      pool: pool)
+      ranges: 2)
+    let inputs = Array((0..<Self.width).reversed())
+    let bounds = SweepBounds(
+      factor: factor, inputs: inputs,
+      gridIndex: (0..<Self.width).map { Int32((Self.width - 1 - $0) / 52) }, passes: passes,
+      pages: PageCache(), pool: .serial)
+    let target = SweepTarget(weights)
+    let values = SweepRows<Float>(
+      rows: Self.rows, tile: tile, width: Self.width, pages: PageCache())
+    let held = values.gather(target, rows: 0..<Self.rows, within: ends, by: bounds)
+    return Found(values: values, held: held)
   }
 
   @Test("the panels hold the inverse")
   func inverse() throws {
     let (damped, factor) = try metric()
-    let panels = PanelInverse(factor: factor, pool: WorkerPool(workers: 2))
+    let panels = PanelInverse(
+      factor: factor, pages: PageCache(), pool: WorkerPool(workers: 2))
     let panel = Int(PITH_BOUND_PANEL)
     for row in stride(from: 0, to: Self.width, by: 9) {
       for column in 0..<Self.width {
@@ -72,21 +91,21 @@ struct BoundedTargetTests {
     let (damped, factor) = try metric()
     let limit: Float = 1.5
     let found = bounded(factor, limit: limit, passes: 60)
-    #expect(found.count > Self.rows && found.count < Self.rows * Self.width / 4)
+    #expect(found.held.count > Self.rows && found.held.count < Self.rows * Self.width / 4)
     for row in stride(from: 0, to: Self.rows, by: 13) {
       var multipliers = [Double](repeating: 0, count: Self.width)
-      for held in found.held(row: row) {
+      for held in found.held[row] {
         multipliers[Self.width - 1 - Int(held.position)] = Double(held.value)
       }
       for column in 0..<Self.width {
         let high = column < 52 ? limit : 1.5 * limit
         let low = column < 52 ? -limit : -0.5 * limit
-        let value = found.values[row, column]
+        let value = found[row, column]
         #expect(value <= high + 2e-3 && value >= low - 2e-3)
         // λ = (w − t)·H', on the limit it pushes to, and zero elsewhere.
         var gradient = 0.0
         for k in 0..<Self.width {
-          gradient += Double(weights[row, k] - found.values[row, k]) * damped[k, column]
+          gradient += Double(weights[row, k] - found[row, k]) * damped[k, column]
         }
         #expect(abs(gradient - multipliers[column]) < 2e-3)
         if multipliers[column] > 0 { #expect(abs(value - high) < 2e-3) }
@@ -100,7 +119,7 @@ struct BoundedTargetTests {
     let (_, factor) = try metric()
     let limit: Float = 1.2
     let found = bounded(factor, limit: limit, passes: passes)
-    let panels = PanelInverse(factor: factor, pool: .serial)
+    let panels = PanelInverse(factor: factor, pages: PageCache(), pool: .serial)
     let panel = Int(PITH_BOUND_PANEL)
     func inverse(_ row: Int, _ column: Int) -> Double {
       Double(panels.panels[(column / panel * Self.width + row) * panel + column % panel])
@@ -134,19 +153,36 @@ struct BoundedTargetTests {
         }
       }
       for position in 0..<Self.width {
-        #expect(abs(Double(found.values[row, Self.width - 1 - position]) - value(position)) < 2e-3)
+        #expect(abs(Double(found[row, Self.width - 1 - position]) - value(position)) < 2e-3)
       }
     }
   }
 
-  @Test("nothing to move: the weights themselves; workers change nothing")
+  @Test("what moving costs is λ·(w − t), and a row beyond f32 stays as it is")
+  func costs() throws {
+    let (_, factor) = try metric()
+    let found = bounded(factor, limit: 1.2, passes: 2)
+    for row in stride(from: 0, to: Self.rows, by: 11) {
+      let cost = found.held[row].reduce(0.0) {
+        let input = Self.width - 1 - Int($1.position)
+        return $0 + Double($1.value) * (Double(weights[row, input]) - Double(found[row, input]))
+      }
+      #expect(cost >= 0 && abs(found.held.costs[row] - cost) <= 1e-9 * (1 + cost))
+    }
+    // A multiplier of 3e38 over a small pivot leaves f32.
+    let broken = bounded(factor, limit: -.greatestFiniteMagnitude, passes: 1)
+    #expect(broken.held.count == 0 && broken.all == weights.values)
+  }
+
+  @Test("nothing to move: the weights themselves; tiles change nothing")
   func fixedPoints() throws {
     let (_, factor) = try metric()
     let wide = bounded(factor, limit: 50, passes: 3)
-    #expect(wide.count == 0 && wide.values == weights)
+    #expect(wide.held.count == 0 && wide.all == weights.values)
     let one = bounded(factor, limit: 1.2, passes: 2)
-    let two = bounded(factor, limit: 1.2, passes: 2, pool: WorkerPool(workers: 2))
-    #expect(one.values == two.values && one.count == two.count && one.values != weights)
+    let other = bounded(factor, limit: 1.2, passes: 2, tile: 32)
+    #expect(one.all == other.all && one.held.count == other.held.count)
+    #expect(one.all != weights.values)
   }
 
   /// Inputs that are mixed and of different loudness: none stands out, and each can make good a

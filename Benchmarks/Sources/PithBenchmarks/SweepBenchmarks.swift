@@ -133,7 +133,8 @@ enum SweepBenchmarks {
   private static func compare(
     _ setting: Setting, _ layer: Layer, _ workers: Int, _ peer: Peer?, rounds: Int
   ) throws {
-    let pool = workers == 1 ? WorkerPool.serial : WorkerPool(workers: workers)
+    // As the program has it: one pool for many layers of a shape.
+    let pool = WorkerPool(workers: workers)
     var result: CompressedWeight?
     var ours: [Taken] = []
     var theirs: [Peer.Reply] = []

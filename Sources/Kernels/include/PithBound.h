@@ -36,17 +36,26 @@ typedef struct {
 /// Multipliers of a row, with room that keeps rows apart in the caches.
 static inline size_t pith_bound_pitch(size_t width) { return width + 40; }
 
+/// What rows are worked on in.
+typedef struct {
+  /// 2 × rows × pitch. After `passes` passes those of the last one, list (passes + 1) % 2, are the
+  /// row's multipliers other than 0, the last panel's first.
+  PithMultiplier *lists;
+  uint32_t *counts;  ///< 2 × rows, how many they are, in the same place
+  uint32_t *places;  ///< rows
+  float *ordered;    ///< rows × the width rounded up to whole panels, on a border of 64 bytes
+} PithBoundRoom;
+
 /// The targets of some rows.
 ///
-/// - weights, targets: rows × width, inputs in their own order; targets are written.
+/// - weights: rows × width, inputs in their own order.
 /// - low, high: rows × groups.
-/// - lists: 2 × rows × pitch. After `passes` passes those of the last one, list (passes + 1) % 2,
-///   are the row's multipliers other than 0, the last panel's first.
-/// - counts: 2 × rows, how many they are, in the same place.
-/// - places: rows, and ordered: rows × the width rounded up to whole panels; scratch.
+/// - targets: positions × rows in tiles of `stride` rows (a multiple of 16), one tile after the
+///   other; zeros beyond the last row.
+/// - broken: rows, 1 where a target is not finite.
 void pith_bound_rows(const PithBounds *job, const float *weights, const float *low,
-                     const float *high, size_t rows, PithMultiplier *lists, uint32_t *counts,
-                     uint32_t *places, float *ordered, float *targets);
+                     const float *high, size_t rows, const PithBoundRoom *room, float *targets,
+                     size_t stride, uint8_t *broken);
 
 #ifdef __cplusplus
 }

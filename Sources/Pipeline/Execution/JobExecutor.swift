@@ -32,7 +32,9 @@ final class JobExecutor: Sendable {
     self.interruption = interruption
     self.finished = Mutex(
       Dictionary(finished.map { ($0.record.index, $0) }) { _, last in last })
-    pool = WorkerPool(workers: plan.options.workers)
+    // What is kept between jobs no job has asked for: under a cap every one must.
+    pool = WorkerPool(
+      workers: plan.options.workers, keepsPages: plan.options.memoryLimit == nil)
     ledger = MemoryLedger(limit: plan.jobMemory, isCap: plan.options.memoryLimit != nil)
     events = OrderedEvents(plan, report: report)
   }

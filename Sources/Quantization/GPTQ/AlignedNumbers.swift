@@ -7,18 +7,28 @@ import Tensors
 final class AlignedNumbers<Number>: @unchecked Sendable {
   let base: UnsafeMutablePointer<Number>
   let count: Int
+  private let pages: PageCache
 
-  /// Zeros, in large pages where they are many.
-  init(count: Int) {
-    let bytes = max(count, 1) * MemoryLayout<Number>.stride
-    // Whole large pages from the first byte on, where there is room for some.
-    let memory = UnsafeMutableRawPointer.allocate(
-      byteCount: bytes, alignment: bytes >= 8 << 20 ? 2 << 20 : 64)
-    LargePages.advise(UnsafeMutableRawBufferPointer(start: memory, count: bytes))
-    memory.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-    base = memory.bindMemory(to: Number.self, capacity: max(count, 1))
-    self.count = count
+  /// What the numbers are at first.
+  enum Filling {
+    case zeros
+    /// Arbitrary: their owner writes each before it is read.
+    case none
+    /// Arbitrary, and few of them are ever touched.
+    case sparse
   }
 
-  deinit { base.deallocate() }
+  init(count: Int, pages: PageCache, filling: Filling = .zeros) {
+    self.count = count
+    self.pages = pages
+    let memory = pages.take(byteCount: Self.byteCount(count), isSparse: filling == .sparse)
+    if filling == .zeros {
+      memory.initializeMemory(as: UInt8.self, repeating: 0, count: Self.byteCount(count))
+    }
+    base = memory.bindMemory(to: Number.self, capacity: max(count, 1))
+  }
+
+  deinit { pages.give(UnsafeMutableRawPointer(base), byteCount: Self.byteCount(count)) }
+
+  private static func byteCount(_ count: Int) -> Int { max(count, 1) * MemoryLayout<Number>.stride }
 }

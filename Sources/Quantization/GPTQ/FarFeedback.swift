@@ -32,7 +32,9 @@ struct FarFeedback: Sendable {
   ///
   /// - Parameters:
   ///   - ranges: in the sweep's order, each below those before it, all up to the width together.
-  init?(_ factor: Matrix<Float>, ranges: [Range<Int>], pool: WorkerPool) {
+  init?(
+    _ factor: SweepFactor<Float>, ranges: [Range<Int>], pages: PageCache, pool: WorkerPool
+  ) {
     guard FixedProducts.isAvailable, ranges.count > 1 else { return nil }
     let cell = Int(PITH_FIXED_BLOCK * PITH_FIXED_STRIP / 2)
     var blocks = [0]
@@ -51,7 +53,8 @@ struct FarFeedback: Sendable {
     let total = places[ranges.count]
     let parts = ranges.indices.flatMap { target in (0..<target).map { (target, $0) } }
     let (pairs, scales) = (
-      AlignedNumbers<UInt32>(count: total.pairs), AlignedNumbers<Float>(count: total.scales)
+      AlignedNumbers<UInt32>(count: total.pairs, pages: pages, filling: .none),
+      AlignedNumbers<Float>(count: total.scales, pages: pages, filling: .none)
     )
     (self.pairs, self.scales) = (pairs, scales)
     let (starts, depths) = (places, blocks)
@@ -60,14 +63,11 @@ struct FarFeedback: Sendable {
       let (target, source) = parts[index]
       let (own, from) = (ranges[target], ranges[source])
       let strips = pith_fixed_strips(own.count)
-      factor.values.withUnsafeBufferPointer { values in
-        guard let base = values.baseAddress else { return }
-        pith_fixed_pack(
-          base + from.lowerBound * factor.columns + own.lowerBound, factor.columns, from.count,
-          own.count, Int(PITH_FIXED_PANEL),
-          pairs.base + starts[target].pairs + depths[source] * strips * cell,
-          scales.base + starts[target].scales + depths[source] * strips * Int(PITH_FIXED_STRIP))
-      }
+      pith_fixed_pack(
+        factor.base + from.lowerBound * factor.order + own.lowerBound, factor.order, from.count,
+        own.count, Int(PITH_FIXED_PANEL),
+        pairs.base + starts[target].pairs + depths[source] * strips * cell,
+        scales.base + starts[target].scales + depths[source] * strips * Int(PITH_FIXED_STRIP))
     }
   }
 
@@ -78,12 +78,13 @@ struct FarFeedback: Sendable {
     fileprivate let stride: Int
 
     /// - Parameter stride: rows of the tile, a multiple of a sweep's lanes.
-    init(_ feedback: FarFeedback, stride: Int) {
+    init(_ feedback: FarFeedback, stride: Int, pages: PageCache) {
       self.stride = stride
       // Nothing reads the last range's.
       let lines = feedback.blocks[feedback.ranges.count - 1] * stride
-      pairs = AlignedNumbers(count: lines * Int(PITH_FIXED_BLOCK) / 2)
-      scales = AlignedNumbers(count: lines)
+      pairs = AlignedNumbers(
+        count: lines * Int(PITH_FIXED_BLOCK) / 2, pages: pages, filling: .none)
+      scales = AlignedNumbers(count: lines, pages: pages, filling: .none)
     }
 
     /// Takes down what the columns of a range, all done, leave behind: their rows of `values`.

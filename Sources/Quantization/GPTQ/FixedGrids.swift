@@ -61,13 +61,18 @@ struct FixedGrids: Sendable {
   func scale(row: Int, range: Int) -> Float { scales[isPerTensor ? 0 : row * groups + range] }
 
   /// What the code `top` stands for in every group of some rows, rows × ranges.
-  func ends(top: Int, rows: [Int]) -> [Float] {
+  private func ends(top: Int, rows: [Int]) -> [Float] {
     rows.flatMap { row in
       (0..<rangesPerRow).map { range in
         let place = isPerTensor ? 0 : row * groups + range
         return (Float(top) - Float(zeros[place])) * scales[place]
       }
     }
+  }
+
+  /// The ends of some rows' grids.
+  func ends(rows: [Int]) -> GridEnds {
+    GridEnds(low: ends(top: 0, rows: rows), high: ends(top: top, rows: rows), ranges: rangesPerRow)
   }
 
   /// The same grids with all scales times a factor, as they are stored.

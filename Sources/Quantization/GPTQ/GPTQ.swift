@@ -149,7 +149,7 @@ public enum GPTQ {
     return result
   }
 
-  /// Factor and sweep in one precision.
+  /// Factor and sweep in one precision, in memory that the last weight of the same shape has left.
   private static func sweep<S: SweepScalar>(
     _ target: SweepTarget, _ gram: PreparedGram, _ mask: Mask?, _ scheme: IntegerScheme,
     _ options: GPTQOptions, _ weak: WeakColumns, _ pool: WorkerPool, in: S.Type,
@@ -157,28 +157,43 @@ public enum GPTQ {
   ) throws(QuantizationError) -> (
     base: IntegerBase, free: Matrix<Float>?, refit: RefitProblem.Outcome?
   ) {
+    var own = report
+    defer { report = own }
+    return try pool.withPages([target.rows, target.columns, scheme.bits]) {
+      (pages: PageCache) throws(QuantizationError) in
+      try sweep(
+        target, gram, mask, scheme, options, weak, pages, pool, in: S.self, &own)
+    }
+  }
+
+  private static func sweep<S: SweepScalar>(
+    _ target: SweepTarget, _ gram: PreparedGram, _ mask: Mask?, _ scheme: IntegerScheme,
+    _ options: GPTQOptions, _ weak: WeakColumns, _ pages: PageCache, _ pool: WorkerPool,
+    in: S.Type, _ report: inout GPTQReport
+  ) throws(QuantizationError) -> (
+    base: IntegerBase, free: Matrix<Float>?, refit: RefitProblem.Outcome?
+  ) {
     let order = SweepOrder(
       gram.diagonal, scheme: scheme, order: options.order, free: weak.numbers)
-    let factor: CholeskyResult<S>
+    let factor: SweepFactor<S>
     do {
-      factor = try gram.factor(reversed: order.columns, damping: options.dampingShare, pool: pool)
+      (factor, report.attempts) = try gram.factor(
+        reversed: order.columns, damping: options.dampingShare, pages: pages, pool: pool)
     } catch { throw .linearAlgebra(error) }
-    report.attempts = factor.attempts
-    report.dampingUsed = factor.dampingUsed
-    if factor.attempts.count > 1 {
+    let dampingUsed = report.attempts.last?.damping ?? options.dampingShare
+    report.dampingUsed = dampingUsed
+    if report.attempts.count > 1 {
       report.warnings.append(
-        "the Gram matrix needed a damping of \(factor.dampingUsed) instead of \(options.dampingShare)"
+        "the Gram matrix needed a damping of \(dampingUsed) instead of \(options.dampingShare)"
       )
     }
     let sweep = try Sweep(
       target: target, gridTarget: target.cleared(weak.numbers), mask: mask, scheme: scheme,
-      order: order,
-      factor: factor.factor,
-      block: options.block,
-      refitDamping: options.refit ? factor.dampingUsed * gram.normalizedMean : nil,
-      boundPasses: options.boundPasses(bits: scheme.bits), pool: pool)
-    report.heldWeights = sweep.bounded?.count ?? 0
+      order: order, factor: factor, block: options.block,
+      refitDamping: options.refit ? dampingUsed * gram.normalizedMean : nil,
+      boundPasses: options.boundPasses(bits: scheme.bits), pages: pages, pool: pool)
     let outcome = try sweep.run(pool: pool)
+    report.heldWeights = outcome.held
     guard outcome.loss.isFinite, outcome.squaredError.isFinite else {
       throw .overflow(operation: "GPTQ")
     }
@@ -186,7 +201,7 @@ public enum GPTQ {
     report.sweepError = max(
       0,
       report.dampedError
-        - factor.dampingUsed * gram.normalizedMean * gram.mean * outcome.squaredError)
+        - dampingUsed * gram.normalizedMean * gram.mean * outcome.squaredError)
     return (outcome.base, outcome.free, outcome.refit)
   }
 }

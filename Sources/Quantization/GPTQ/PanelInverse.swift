@@ -11,28 +11,31 @@ struct PanelInverse: Sendable {
   var panels: UnsafePointer<Float> { UnsafePointer(storage.base) }
 
   /// Of L·Lᵀ; the same bits with any number of workers.
-  init(factor: Matrix<Float>, pool: WorkerPool) {
-    let (order, panel) = (factor.rows, Int(PITH_BOUND_PANEL))
-    storage = AlignedNumbers(count: (order + panel - 1) / panel * panel * order)
+  init(factor: SweepFactor<Float>, pages: PageCache, pool: WorkerPool) {
+    let (order, panel) = (factor.order, Int(PITH_BOUND_PANEL))
+    let panels = (order + panel - 1) / panel
+    storage = AlignedNumbers(count: panels * panel * order, pages: pages, filling: .none)
+    if order % panel != 0 {
+      (storage.base + (panels - 1) * panel * order).update(repeating: 0, count: panel * order)
+    }
     // Tiles write to places of their own.
     nonisolated(unsafe) let target = storage.base
     let spare = Spare<AlignedNumbers<Float>>()
     // A tile's columns from the diagonal down, L⁻ᵀ·L⁻¹ of the identity's: what lies above is its
-    // mirror image. No other copy of the matrix is made; of a large one fresh pages alone would cost
-    // more than its products.
+    // mirror image.
     pool.forEach((order + Self.tile - 1) / Self.tile) { (index: Int) -> Void in
       let first = index * Self.tile
       let (count, rest) = (min(Self.tile, order - first), order - first)
-      let columns = spare.take() ?? AlignedNumbers(count: min(Self.tile, order) * order)
+      let columns =
+        spare.take()
+        ?? AlignedNumbers(count: min(Self.tile, order) * order, pages: pages, filling: .none)
       columns.base.update(repeating: 0, count: rest * count)
       for place in 0..<count { columns.base[place * count + place] = 1 }
-      factor.values.withUnsafeBufferPointer { factor in
-        guard let l = factor.baseAddress else { return }
-        for transposed in [false, true] {
-          BLAS.trsm(
-            m: rest, n: count, alpha: 1, a: l + first * (order + 1), lda: order, triangle: .lower,
-            transposeA: transposed, triangleOnLeft: true, b: columns.base, ldb: count)
-        }
+      for transposed in [false, true] {
+        BLAS.trsm(
+          m: rest, n: count, alpha: 1, a: factor.base + first * (order + 1), lda: order,
+          triangle: .lower, transposeA: transposed, triangleOnLeft: true, b: columns.base,
+          ldb: count)
       }
       Self.spread(columns.base, at: first, count: count, order: order, into: target)
       spare.give(columns)

@@ -56,28 +56,35 @@ struct PreparedGram: Sendable {
 
   /// The Cholesky factor of the matrix over its mean diagonal, 1 for dead inputs, the order
   /// reversed: L·Lᵀ = J·H·J, so that R = J·L·J is upper with H = R·Rᵀ.
+  ///
+  /// - Returns: the factor, and every try, the last one the successful one.
   func factor<S: SweepScalar>(
-    reversed order: [Int], damping: Double, pool: WorkerPool
-  ) throws(LinearAlgebraError) -> CholeskyResult<S> {
+    reversed order: [Int], damping: Double, pages: PageCache, pool: WorkerPool
+  ) throws(LinearAlgebraError) -> (factor: SweepFactor<S>, attempts: [CholeskyAttempt]) {
     let count = order.count
     let scale = 1 / mean
     var isDead = [Bool](repeating: false, count: count)
     for index in dead { isDead[index] = true }
     let backwards: [Int] = order.reversed()
     let (gram, flags) = (matrix, isDead)
-    return try Cholesky.factor(order: count, damping: damping, pool: pool) {
-      (row: Int, target: UnsafeMutablePointer<S>) -> Void in
-      let from = backwards[row]
-      gram.values.withUnsafeBufferPointer { source in
-        backwards.withUnsafeBufferPointer { places in
-          let line = from * count
-          for column in 0...row {
-            (target + column).initialize(to: S(source[line + places[column]] * scale))
+    var attempts: [CholeskyAttempt] = []
+    let factor = try SweepFactor<S>(order: count, pages: pages) {
+      (base: UnsafeMutablePointer<S>) throws(LinearAlgebraError) -> Void in
+      attempts = try Cholesky.factor(order: count, damping: damping, pool: pool, into: base) {
+        (row: Int, target: UnsafeMutablePointer<S>) -> Void in
+        let from = backwards[row]
+        gram.values.withUnsafeBufferPointer { source in
+          backwards.withUnsafeBufferPointer { places in
+            let line = from * count
+            for column in 0...row {
+              (target + column).initialize(to: S(source[line + places[column]] * scale))
+            }
           }
         }
+        if flags[from] { target[row] = 1 }
       }
-      if flags[from] { target[row] = 1 }
     }
+    return (factor, attempts)
   }
 
   func warnings(rows: Int?) -> [String] {

@@ -8,15 +8,14 @@ import Weights
 /// w_k + Σ_j (w_j − q_j)·R_jk / R_kk: GPTQ without an inverse (QuIP's LDLQ, arXiv 2307.13304). R
 /// is the Cholesky factor of H in reversed order, read backwards; it stays reversed here.
 struct Sweep<S: SweepScalar>: Sendable {
-  /// What is rounded: the weights as they were, or moved into their grids' ranges.
+  /// What is rounded.
   let target: SweepTarget
-  /// The weights as they were.
-  let original: SweepTarget
   let mask: Mask?
   let scheme: IntegerScheme
   let order: SweepOrder
-  /// L with L·Lᵀ = H, rows and columns in the reversed order of the sweep.
-  let factor: Matrix<S>
+  let factor: SweepFactor<S>
+  /// What the sweep's memory comes from.
+  let pages: PageCache
   /// The input at each row of the factor, and the number of its grid.
   let columnOrder: [Int]
   let codeIndex: [Int32]
@@ -36,15 +35,18 @@ struct Sweep<S: SweepScalar>: Sendable {
   let far: FarFeedback?
   /// What fits the scales to the codes of each tile at its end.
   let refit: SweepRefit?
-  /// What moved the weights into their grids' ranges; nil where nothing did.
-  let bounded: BoundedTarget?
+  /// What moves the weights into their grids' ranges first, and these; nil where nothing does.
+  let bounds: SweepBounds?
+  let ends: GridEnds?
 
   init(
     target: SweepTarget, gridTarget: SweepTarget, mask: Mask?, scheme: IntegerScheme,
     order: SweepOrder,
-    factor: Matrix<S>, block: Int, refitDamping: Double?, boundPasses: Int?, pool: WorkerPool
+    factor: SweepFactor<S>, block: Int, refitDamping: Double?, boundPasses: Int?,
+    pages: PageCache, pool: WorkerPool
   ) throws(QuantizationError) {
-    original = target
+    self.target = target
+    self.pages = pages
     self.mask = mask
     self.scheme = scheme
     self.order = order
@@ -58,7 +60,7 @@ struct Sweep<S: SweepScalar>: Sendable {
     }
     spans = order.spans(
       width: width - order.free, length: min(block, ColumnRun<S>.limit),
-      span: factor is Matrix<Float> ? FarFeedback.span(order) : nil
+      span: factor is SweepFactor<Float> ? FarFeedback.span(order) : nil
     ).map { span in
       SweepOrder.Span(
         range: mirrored(span.range),
@@ -78,44 +80,44 @@ struct Sweep<S: SweepScalar>: Sendable {
     var grids =
       order.isStatic
       ? try FixedGrids(gridTarget, mask: mask, scheme: scheme, pool: pool) : nil
-    bounded =
-      if let boundPasses, let fitted = grids, mask == nil, order.free == 0,
-        let factor = factor as? Matrix<Float>
+    bounds =
+      if let boundPasses, grids != nil, mask == nil, order.free == 0,
+        let factor = factor as? SweepFactor<Float>
       {
-        BoundedTarget(
-          target,
-          bounds: SweepBounds(
-            factor: factor, inputs: columnOrder, gridIndex: gridIndex, passes: boundPasses,
-            pool: pool),
-          narrowing: &grids, fitted, pool: pool)
+        SweepBounds(
+          factor: factor, inputs: columnOrder, gridIndex: gridIndex, passes: boundPasses,
+          pages: pages, pool: pool)
       } else { nil }
+    if let fitted = grids, let bounds {
+      grids = bounds.narrowed(fitted, for: target, pages: pages, pool: pool)
+    }
     fixed = grids
-    self.target = bounded.map { SweepTarget($0.values) } ?? target
+    ends = bounds == nil ? nil : grids.map { $0.ends(rows: Array(0..<target.rows)) }
     far =
-      if let factor = factor as? Matrix<Float> {
+      if let factor = factor as? SweepFactor<Float> {
         FarFeedback(
           factor, ranges: spans.map(\.range) + (order.free > 0 ? [0..<order.free] : []),
-          pool: pool)
+          pages: pages, pool: pool)
       } else { nil }
     refit =
-      if let refitDamping, let factor = factor as? Matrix<Float> {
+      if let refitDamping, let factor = factor as? SweepFactor<Float> {
         SweepRefit(
           order, columnOrder: columnOrder, factor: factor, grid: scheme.grid,
-          damping: refitDamping, pool: pool)
+          damping: refitDamping, pages: pages, pool: pool)
       } else { nil }
   }
 
   private static func inverses(
-    of factor: Matrix<S>, panels: [SweepOrder.Panel]
+    of factor: SweepFactor<S>, panels: [SweepOrder.Panel]
   ) -> [Int: Matrix<S>] {
     var result: [Int: Matrix<S>] = [:]
     // Nothing was updated before the first panel.
-    for panel in panels.map(\.range) where panel.upperBound < factor.rows {
+    for panel in panels.map(\.range) where panel.upperBound < factor.order {
       let block = Matrix<S>(
         rows: panel.count, columns: panel.count,
-        values: panel.flatMap { row -> ArraySlice<S> in
-          let line = row * factor.columns
-          return factor.values[line + panel.lowerBound..<line + panel.upperBound]
+        values: panel.flatMap { row in
+          UnsafeBufferPointer(
+            start: factor.base + row * factor.order + panel.lowerBound, count: panel.count)
         })
       // Pivots are positive; without an inverse the panel is solved for.
       if let inverse = try? Triangular.inverse(block, .lower) {
@@ -128,6 +130,11 @@ struct Sweep<S: SweepScalar>: Sendable {
   /// Rows of a tile, a function of the extents alone: enough for a product's kernels, few enough
   /// to share out.
   static func tileRows(rows: Int) -> Int { rows >= 2048 ? 256 : rows >= 512 ? 128 : 64 }
+
+  /// Tiles that go together; their number decides nothing but time.
+  private func tilesPerBatch(tiles: Int, workers: Int) -> Int {
+    bounds == nil ? 1 : max(1, min(4, (tiles + workers - 1) / workers))
+  }
 
   /// What a run needs of the factor and the order.
   func withRun<Result>(
@@ -152,6 +159,8 @@ struct Sweep<S: SweepScalar>: Sendable {
     let loss: Double
     /// ‖target − result‖².
     let squaredError: Double
+    /// Weights that were held on their grids' ends.
+    let held: Int
     /// The columns that were not rounded, in the order's end's own order; nil for none.
     let free: Matrix<Float>?
     /// The scales fitted to the codes; nil where the sweep did not.
@@ -163,29 +172,30 @@ struct Sweep<S: SweepScalar>: Sendable {
     let tile = Self.tileRows(rows: rows)
     let grid = scheme.grid
     let codeBytes = PackedCodes.bytes(count: columns, bits: scheme.bits)
-    var tiles: [TileOutcome] = []
+    var batches: [[TileOutcome]] = []
     let packed: Bytes
+    let batch = tile * tilesPerBatch(tiles: (rows + tile - 1) / tile, workers: pool.workers)
     // Those that are done, for the next ones.
-    let spare = Spare<TileSweep<S>>()
+    let spare = Spare<SweepBatch<S>>()
     do {
       packed = try Bytes(count: rows * codeBytes) { buffer in
         LargePages.advise(buffer)
-        // Tiles write to rows of their own.
+        // Batches write to rows of their own.
         nonisolated(unsafe) let start = buffer.bindMemory(to: UInt8.self).baseAddress
-        tiles = try pool.map((rows + tile - 1) / tile) { (index: Int) throws -> TileOutcome in
-          guard let start else { return TileOutcome() }
-          let range = index * tile..<min((index + 1) * tile, rows)
-          let old = range.count == tile ? spare.take() : nil
-          old?.begin(range)
-          let own = old ?? TileSweep(self, rows: range)
-          let outcome = try own.run(packed: start)
-          if range.count == tile { spare.give(own) }
-          return outcome
+        batches = try pool.map((rows + batch - 1) / batch) {
+          (index: Int) throws -> [TileOutcome] in
+          guard let start else { return [] }
+          let own = spare.take() ?? SweepBatch(self, rows: min(batch, rows), tile: tile)
+          let outcomes = try own.run(
+            index * batch..<min((index + 1) * batch, rows), packed: start)
+          spare.give(own)
+          return outcomes
         }
       }
     } catch let error as QuantizationError {
       throw error
     } catch { preconditionFailure("a tile throws errors of its own, not \(error)") }
+    let tiles = batches.flatMap { $0 }
     let codes: Tensor
     do {
       codes = try Tensor(dtype: .u8, shape: [rows, codeBytes], bytes: packed)
@@ -207,7 +217,8 @@ struct Sweep<S: SweepScalar>: Sendable {
       ? nil : Matrix(rows: rows, columns: order.free, values: tiles.flatMap(\.free))
     return Outcome(
       base: base, loss: tiles.reduce(0) { $0 + $1.loss },
-      squaredError: tiles.reduce(0) { $0 + $1.squaredError }, free: free,
+      squaredError: tiles.reduce(0) { $0 + $1.squaredError },
+      held: tiles.reduce(0) { $0 + $1.held }, free: free,
       refit: refit == nil ? nil : RefitProblem.Outcome(joining: tiles.compactMap(\.refit)))
   }
 }
@@ -220,6 +231,8 @@ struct TileOutcome: Sendable {
   var zeros: [UInt8] = []
   var loss = 0.0
   var squaredError = 0.0
+  /// Weights held on their grids' ends, of the whole batch, at its first tile.
+  var held = 0
   var refit: RefitProblem.Outcome?
 }
 

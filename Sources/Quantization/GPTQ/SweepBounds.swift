@@ -1,7 +1,7 @@
 import LinearAlgebra
 import Tensors
 
-/// What bounding a sweep's weights needs of its factor.
+/// What moving weights into their grids' ranges needs of a sweep's factor.
 struct SweepBounds: Sendable {
   let inverse: PanelInverse
   /// The squares of the factor's diagonal: what an error of 1 at each position costs.
@@ -9,21 +9,22 @@ struct SweepBounds: Sendable {
   /// The input and the number of its range at each position.
   let inputs: [Int32]
   let gridIndex: [Int32]
-  /// Visits of every input.
+  /// Visits of every input, at least one.
   var passes: Int
 
   init(
-    factor: Matrix<Float>, inputs: [Int], gridIndex: [Int32], passes: Int, pool: WorkerPool
+    factor: SweepFactor<Float>, inputs: [Int], gridIndex: [Int32], passes: Int, pages: PageCache,
+    pool: WorkerPool
   ) {
-    inverse = PanelInverse(factor: factor, pool: pool)
-    pivots = (0..<factor.rows).map { factor[$0, $0] * factor[$0, $0] }
+    inverse = PanelInverse(factor: factor, pages: pages, pool: pool)
+    pivots = (0..<factor.order).map { factor[$0, $0] * factor[$0, $0] }
     self.inputs = inputs.map { Int32($0) }
     self.gridIndex = gridIndex
-    self.passes = passes
+    self.passes = max(passes, 1)
   }
 }
 
-extension BoundedTarget {
+extension SweepBounds {
   /// Factors of the scales that are tried.
   private static let factors: [Float] = [1, 0.98, 0.96, 0.94]
   /// Rows that are tried.
@@ -34,68 +35,73 @@ extension BoundedTarget {
   /// What another factor must gain, by its estimate.
   private static let margin = 0.99
 
-  /// The weights within their ranges, which may become narrower.
+  /// The grids, which may become narrower.
   ///
   /// What is held costs little here, so finer grids than those that round best one by one may lose
   /// less in all: of a few factors of all scales the one that is estimated to cost least, by a
   /// sample of the rows.
-  init(
-    _ weights: SweepTarget, bounds: SweepBounds, narrowing grids: inout FixedGrids?,
-    _ fitted: FixedGrids, pool: WorkerPool
-  ) {
+  func narrowed(
+    _ fitted: FixedGrids, for weights: SweepTarget, pages: PageCache, pool: WorkerPool
+  ) -> FixedGrids {
     let chosen = Self.factors.map { $0 == 1 ? fitted : fitted.narrowed(by: $0) }
-    let costs = Self.costs(weights, chosen, bounds, pool)
+    let costs = costs(weights, chosen, pages, pool)
     var best = 0
     while best + 1 < chosen.count, costs[best + 1] < Self.margin * costs[best] { best += 1 }
-    let found = chosen[best]
-    grids = found
-    let all = Array(0..<weights.rows)
-    self.init(
-      weights, bounds: bounds, low: found.ends(top: 0, rows: all),
-      high: found.ends(top: found.top, rows: all), pool: pool)
+    return chosen[best]
   }
 
   /// What some rows are estimated to lose on each of some grids: s²/12 of every weight times its
   /// pivot, and what moving them into their ranges costs, λ·(w − t).
-  private static func costs(
-    _ weights: SweepTarget, _ grids: [FixedGrids], _ bounds: SweepBounds, _ pool: WorkerPool
+  private func costs(
+    _ weights: SweepTarget, _ grids: [FixedGrids], _ pages: PageCache, _ pool: WorkerPool
   ) -> [Double] {
     // One visit leaves much of what finer grids hold out of the estimate.
-    var visits = bounds
-    visits.passes = max(bounds.passes, 2)
+    var visits = self
+    visits.passes = max(passes, 2)
+    let bounds = visits
     let width = weights.columns
-    let rows = Array(stride(from: 0, to: weights.rows, by: max(1, weights.rows / sample)))
-    // All of them side by side: the inverse comes from far, and once is enough.
-    let some = Matrix<Float>(rows: grids.count * rows.count, columns: width) { target in
-      _ = weights.withValues { source in
-        for index in 0..<grids.count * rows.count {
-          (target.baseAddress.map { $0 + index * width })?.initialize(
-            from: source + rows[index % rows.count] * width, count: width)
+    let rows = Array(stride(from: 0, to: weights.rows, by: max(1, weights.rows / Self.sample)))
+    // Side by side: the inverse comes from far, and once for each worker is enough.
+    let parts = min(pool.workers, grids.count)
+    let found =
+      (try? pool.map(parts) { part -> [Double] in
+        let own = grids[part * grids.count / parts..<(part + 1) * grids.count / parts]
+        let some = Matrix<Float>(rows: own.count * rows.count, columns: width) { target in
+          _ = weights.withValues { source in
+            for index in 0..<own.count * rows.count {
+              (target.baseAddress.map { $0 + index * width })?.initialize(
+                from: source + rows[index % rows.count] * width, count: width)
+            }
+          }
         }
-      }
+        let ends = own.map { $0.ends(rows: rows) }
+        let room = SweepRows<Float>(
+          rows: some.rows, tile: some.rows, width: width, pages: pages)
+        let held = room.gather(
+          SweepTarget(some), rows: 0..<some.rows,
+          within: GridEnds(
+            low: ends.flatMap(\.low), high: ends.flatMap(\.high), ranges: grids[0].rangesPerRow),
+          by: bounds)
+        return own.indices.map { number in
+          let first = (number - own.startIndex) * rows.count
+          return bounds.rounding(grids[number], rows: rows)
+            + Self.heldWeight * held.costs[first..<first + rows.count].reduce(0, +)
+        }
+      }) ?? []
+    return found.flatMap { $0 }
+  }
+
+  /// What rounding some rows on grids is estimated to cost: s²/12 times the pivot of every weight.
+  private func rounding(_ grids: FixedGrids, rows: [Int]) -> Double {
+    var shares = [Double](repeating: 0, count: grids.rangesPerRow)
+    for (position, pivot) in pivots.enumerated() {
+      shares[Int(gridIndex[position])] += Double(pivot) / 12
     }
-    let found = BoundedTarget(
-      SweepTarget(some), bounds: visits,
-      low: grids.flatMap { $0.ends(top: 0, rows: rows) },
-      high: grids.flatMap { $0.ends(top: $0.top, rows: rows) }, pool: pool)
-    return grids.enumerated().map { number, grids in
-      var shares = [Double](repeating: 0, count: grids.rangesPerRow)
-      for (position, pivot) in bounds.pivots.enumerated() {
-        shares[Int(bounds.gridIndex[position])] += Double(pivot) / 12
+    return rows.reduce(0) { sum, row in
+      shares.indices.reduce(sum) {
+        let scale = Double(grids.scale(row: row, range: $1))
+        return $0 + scale * scale * shares[$1]
       }
-      var (rounding, moving) = (0.0, 0.0)
-      for (index, row) in rows.enumerated() {
-        for (range, share) in shares.enumerated() {
-          let scale = Double(grids.scale(row: row, range: range))
-          rounding += scale * scale * share
-        }
-        let place = number * rows.count + index
-        for held in found.held(row: place) {
-          let input = Int(bounds.inputs[Int(held.position)])
-          moving += Double(held.value) * Double(some[place, input] - found.values[place, input])
-        }
-      }
-      return rounding + heldWeight * moving
     }
   }
 }

@@ -29,10 +29,10 @@ struct SweepRefit: Sendable {
   ///
   /// - Parameter damping: what was added to the diagonal of what was factored.
   init?(
-    _ order: SweepOrder, columnOrder: [Int], factor: Matrix<Float>, grid: IntegerGrid,
-    damping: Double, pool: WorkerPool
+    _ order: SweepOrder, columnOrder: [Int], factor: SweepFactor<Float>, grid: IntegerGrid,
+    damping: Double, pages: PageCache, pool: WorkerPool
   ) {
-    let (width, members) = (factor.rows, order.group)
+    let (width, members) = (factor.order, order.group)
     let groups = width / members
     guard grid.granularity != .tensor, order.free == 0, groups * groups <= width else { return nil }
     self.groups = groups
@@ -66,9 +66,10 @@ struct SweepRefit: Sendable {
         })
     }
     let total = starts[panels] * length
-    packed = AlignedNumbers(count: isFixed ? 0 : total)
-    fixed = AlignedNumbers(count: isFixed ? total : 0)
-    fixedScales = AlignedNumbers(count: isFixed ? panels * groups * length : 0)
+    packed = AlignedNumbers(count: isFixed ? 0 : total, pages: pages, filling: .none)
+    fixed = AlignedNumbers(count: isFixed ? total : 0, pages: pages, filling: .none)
+    fixedScales = AlignedNumbers(
+      count: isFixed ? panels * groups * length : 0, pages: pages, filling: .none)
     let step = 8
     let (begins, reaching) = (starts, counts)
     // Panels have places of their own.
@@ -82,11 +83,11 @@ struct SweepRefit: Sendable {
         let reaching = reaching.baseAddress.map { $0 + first * groups }
         if isFixed {
           pith_refit_pack_fixed(
-            factor.values, width, positions, members, first, count, reaching, top,
+            factor.base, width, positions, members, first, count, reaching, top,
             pairs.base + place, scales.base + first * groups * length)
         } else {
           pith_refit_pack(
-            factor.values, width, positions, members, first, count, reaching, numbers.base + place)
+            factor.base, width, positions, members, first, count, reaching, numbers.base + place)
         }
       }
     }
@@ -99,14 +100,15 @@ struct SweepRefit: Sendable {
     let left: AlignedNumbers<Float>
     var right: [Float]
 
-    init(_ refit: SweepRefit) {
+    init(_ refit: SweepRefit, pages: PageCache) {
       let lanes = Int(PITH_REFIT_LANES)
       padded = pith_refit_padded(refit.groups)
       let steps = pith_refit_steps(
         refit.groups, refit.columns.count / refit.groups, refit.fixed.count > 0 ? 1 : 0)
       scratch = AlignedNumbers(
-        count: (steps + 16 * padded * Int(PITH_SWEEP_LANES)) * lanes / Int(PITH_SWEEP_LANES))
-      left = AlignedNumbers(count: padded * padded * lanes)
+        count: (steps + 16 * padded * Int(PITH_SWEEP_LANES)) * lanes / Int(PITH_SWEEP_LANES),
+        pages: pages)
+      left = AlignedNumbers(count: padded * padded * lanes, pages: pages)
       right = Array(repeating: 0, count: refit.groups * lanes)
     }
   }
@@ -123,7 +125,7 @@ struct SweepRefit: Sendable {
               factor: packed.base, counts: counts.baseAddress,
               fixed: fixed.count > 0 ? fixed.base : nil, fixed_scales: fixedScales.base,
               codes: tile.codes.base, zeros: zeros.baseAddress,
-              differences: tile.differences.base, residuals: tile.targets.base)
+              differences: tile.differences.base, residuals: tile.targets)
             pith_refit_terms(
               &job, row, chunks, room.scratch.base, room.left.base, &room.right)
           }
@@ -154,14 +156,14 @@ extension TileSweep where S == Float {
   /// The best scales for the tile's codes, row by row.
   func refitted(_ refit: SweepRefit) -> RefitProblem.Outcome {
     var outcome = RefitProblem.Outcome()
-    var room = SweepRefit.Room(refit)
+    var room = SweepRefit.Room(refit, pages: sweep.pages)
     let (chunk, most) = (Int(PITH_SWEEP_LANES), Int(PITH_REFIT_LANES))
     for first in Swift.stride(from: 0, to: stride, by: most) {
       let lanes = min(most, stride - first)
       refit.fill(&room, of: self, row: first, chunks: lanes / chunk)
       for row in first..<min(first + lanes, rows.count) {
         var system = refit.system(room, lane: row - first)
-        if let bounded = sweep.bounded { add(bounded, to: &system, row: row) }
+        addHeld(to: &system, row: row)
         outcome.append(
           system.solved(
             from: (0..<refit.groups).map { scales[$0 * stride + row] },

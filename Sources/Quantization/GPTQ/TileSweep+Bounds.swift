@@ -8,14 +8,14 @@ extension TileSweep where S == Float {
   ///
   /// With D* = w − t, D*·H' = λ and δ what the sweep rounded away, (D* + δ)·H'·(D* + δ)ᵀ is
   /// λ·(D* + 2δ)ᵀ more than the sweep's own loss.
-  func settle(_ bounded: BoundedTarget, weights: SweepTarget) {
+  func settle(_ held: HeldWeights) {
     let (stride, columns) = (stride, columns)
     if panelValues.count != columns * stride {
       panelValues = LargePages.zeros(count: columns * stride)
     }
     var squares = [Float](repeating: 0, count: stride)
     panelValues.withUnsafeMutableBufferPointer { values in
-      _ = weights.withValues { source in
+      _ = sweep.target.withValues { source in
         values.baseAddress.map {
           TileLayout.gathered(
             source, width: columns, rows: rows, stride: stride, order: sweep.columnOrder, into: $0)
@@ -40,26 +40,23 @@ extension TileSweep where S == Float {
       }
     }
     squaredError = rows.indices.reduce(0) { $0 + Double(squares[$1 - rows.lowerBound]) }
-    _ = weights.withValues { source in
-      for (index, row) in rows.enumerated() {
-        for held in bounded.held(row: row) {
-          let position = Int(held.position)
-          let input = sweep.columnOrder[position]
-          let moved = source[row * columns + input] - bounded.values[row, input]
-          let difference = differences.base[position * stride + index]
-          loss += Double(held.value) * (2 * Double(difference) - Double(moved))
-        }
+    for row in 0..<rows.count {
+      loss -= held.costs[firstHeld + row]
+      for entry in held[firstHeld + row] {
+        let difference = differences.base[Int(entry.position) * stride + row]
+        loss += 2 * Double(entry.value) * Double(difference)
       }
     }
   }
 
   /// What the bounds add to the right side of a row's equations: v_g·λ of every group.
-  func add(_ bounded: BoundedTarget, to system: inout ScaleSystem, row: Int) {
-    for held in bounded.held(row: rows.lowerBound + row) {
-      let position = Int(held.position)
+  func addHeld(to system: inout ScaleSystem, row: Int) {
+    guard let held else { return }
+    for entry in held[firstHeld + row] {
+      let position = Int(entry.position)
       let group = Int(sweep.gridIndex[position])
       let code = Float(codes.base[sweep.columnOrder[position] * stride + row])
-      system.right[group] += Double(held.value) * Double(code - zeros[group * stride + row])
+      system.right[group] += Double(entry.value) * Double(code - zeros[group * stride + row])
     }
   }
 }

@@ -50,7 +50,7 @@ extension TileSweep {
     if isOwn {
       if !updated { panelValues = Array(repeating: 0, count: panel.count * stride) }
       panelValues.withUnsafeMutableBufferPointer { values in
-        for index in 0..<values.count { values[index] += targets.base[start + index] }
+        for index in 0..<values.count { values[index] += targets[start + index] }
         guard !kept.isEmpty else { return }
         kept.withUnsafeBufferPointer { kept in
           for index in 0..<values.count { values[index] *= kept[start + index] }
@@ -60,7 +60,7 @@ extension TileSweep {
     let values = Matrix<Float>(rows: count, columns: panel.count) { values in
       panelValues.withUnsafeBufferPointer { own in
         guard let to = values.baseAddress else { return }
-        let before = UnsafePointer(targets.base + start)
+        let before = UnsafePointer(targets + start)
         TileLayout.turned(
           isOwn ? own.baseAddress ?? before : before, columns: panel.count, rows: count,
           stride: stride, into: to)

@@ -10,12 +10,15 @@ import Weights
 /// Sendable because it is handed on between tiles, and never used by two at once.
 final class TileSweep<S: SweepScalar>: @unchecked Sendable {
   let sweep: Sweep<S>
-  private(set) var rows: Range<Int>
+  private(set) var rows = 0..<0
   let stride: Int
   let columns: Int
   /// The weights as they were; of columns that are done, where scales are refitted, (w' − q)·R_jj
-  /// instead: the rows of D·R.
-  let targets: AlignedNumbers<S>
+  /// instead: the rows of D·R. Of a batch's memory.
+  private(set) var targets: UnsafeMutablePointer<S>
+  /// What holds weights on their grids' ends, of the whole batch, and this tile's first row in it.
+  private(set) var held: HeldWeights?
+  private(set) var firstHeld = 0
   /// What was taken from them: w − q.
   let differences: AlignedNumbers<S>
   /// Codes by column, not by position; columns × stride.
@@ -35,36 +38,34 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
   var loss = 0.0
   var squaredError = 0.0
 
-  init(_ sweep: Sweep<S>, rows: Range<Int>) {
+  /// For tiles that lie in a batch's memory.
+  init(_ sweep: Sweep<S>, batch: SweepRows<S>) {
     self.sweep = sweep
-    self.rows = rows
-    columns = sweep.target.columns
-    let stride = ColumnRun<S>.stride(rows: rows.count)
-    let columns = columns
-    self.stride = stride
+    columns = batch.width
+    stride = batch.stride
+    targets = batch.numbers.base
+    let (columns, stride, pages) = (columns, stride, sweep.pages)
     let groups = columns / sweep.order.group
-    targets = AlignedNumbers(count: columns * stride)
-    differences = AlignedNumbers(count: columns * stride)
-    codes = AlignedNumbers(count: columns * stride)
+    differences = AlignedNumbers(count: columns * stride, pages: pages)
+    codes = AlignedNumbers(count: columns * stride, pages: pages)
     scales = Array(repeating: 1, count: groups * stride)
     zeros = Array(repeating: 0, count: groups * stride)
     sums = AlignedNumbers(
-      count: max(sweep.spans.map(\.range.count).max() ?? 0, sweep.order.free) * stride)
+      count: max(sweep.spans.map(\.range.count).max() ?? 0, sweep.order.free) * stride,
+      pages: pages)
     kept = []
-    left = sweep.far.map { FarFeedback.Differences($0, stride: stride) }
-    begin(rows)
+    left = sweep.far.map { FarFeedback.Differences($0, stride: stride, pages: pages) }
   }
 
-  /// Takes on other rows, as many.
-  func begin(_ rows: Range<Int>) {
+  /// Takes on a tile of rows, what lies in their lanes, and what holds them.
+  func begin(
+    _ rows: Range<Int>, targets: UnsafeMutablePointer<S>, held: HeldWeights?, firstHeld: Int
+  ) {
     self.rows = rows
+    self.targets = targets
+    (self.held, self.firstHeld) = (held, firstHeld)
     (loss, squaredError) = (0, 0)
     let (stride, columns) = (stride, columns)
-    _ = sweep.target.withValues {
-      TileLayout.gathered(
-        $0, width: columns, rows: rows, stride: stride, order: sweep.columnOrder,
-        into: targets.base)
-    }
     if let mask = sweep.mask {
       kept = Array(repeating: 0, count: columns * stride)
       for (position, column) in sweep.columnOrder.enumerated() {
@@ -96,9 +97,7 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
       note(number)
     }
     let free = settleFree()
-    if let bounded = sweep.bounded, let tile = self as? TileSweep<Float> {
-      tile.settle(bounded, weights: sweep.original)
-    }
+    if let held, let tile = self as? TileSweep<Float> { tile.settle(held) }
     var outcome = assembled(packed)
     outcome.free = free
     if let refit = sweep.refit, let tile = self as? TileSweep<Float> {
@@ -123,7 +122,7 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
         codes.base[column * stride + row] = S.byte(zeros[grid * stride + row])
         // Positions run backwards.
         result[row * count + count - 1 - position] = Float(
-          targets.base[position * stride + row] + update)
+          targets[position * stride + row] + update)
       }
     }
     return result
@@ -151,13 +150,11 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
     guard panel.upperBound < columns, stride > 0 else { return }
     let (stride, columns) = (stride, columns)
     panelValues.withUnsafeMutableBufferPointer { values in
-      sweep.factor.values.withUnsafeBufferPointer { factor in
-        guard let x = values.baseAddress, let l = factor.baseAddress else { return }
-        BLAS.trsm(
-          m: panel.count, n: stride, alpha: 1, a: l + panel.lowerBound * (columns + 1),
-          lda: columns, triangle: .lower, transposeA: true, triangleOnLeft: true, b: x,
-          ldb: stride)
-      }
+      guard let x = values.baseAddress else { return }
+      BLAS.trsm(
+        m: panel.count, n: stride, alpha: 1,
+        a: sweep.factor.base + panel.lowerBound * (columns + 1), lda: columns, triangle: .lower,
+        transposeA: true, triangleOnLeft: true, b: x, ldb: stride)
     }
   }
 
@@ -186,14 +183,11 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
       if !adding { c.update(repeating: 0, count: range.count * stride) }
       return
     }
-    sweep.factor.values.withUnsafeBufferPointer { factor in
-      guard let l = factor.baseAddress else { return }
-      BLAS.gemm(
-        m: range.count, n: stride, k: done.count, alpha: 1,
-        a: l + done.lowerBound * columns + range.lowerBound, lda: columns, transposeA: true,
-        b: differences.base + done.lowerBound * stride, ldb: stride, transposeB: false,
-        beta: adding ? 1 : 0, c: c, ldc: stride)
-    }
+    BLAS.gemm(
+      m: range.count, n: stride, k: done.count, alpha: 1,
+      a: sweep.factor.base + done.lowerBound * columns + range.lowerBound, lda: columns,
+      transposeA: true, b: differences.base + done.lowerBound * stride, ldb: stride,
+      transposeB: false, beta: adding ? 1 : 0, c: c, ldc: stride)
   }
 
   /// Rounds the columns of a panel, run after run.
@@ -223,7 +217,7 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
           sweep.withRun(range) {
             (factor, codeIndex, gridIndex) -> (loss: Double, squaredError: Double) in
             guard let s = scales.baseAddress, let z = zeros.baseAddress else { return (0, 0) }
-            let t = targets.base + start
+            let t = targets + start
             return S.sweep(
               ColumnRun(
                 count: range.count, stride: stride, top: top, targets: t, codeIndex: codeIndex,
