@@ -53,13 +53,14 @@ extension TileSweep where S == Float {
     }
   }
 
-  /// What the bounds add to the right side of a row's equations: v_g·λ of every group.
-  func add(_ bounded: BoundedTarget, to system: inout ScaleSystem, row: Int) {
+  /// What the bounds add to the right side of a row's equations, PITH_SWEEP_LANES apart: v_g·λ of
+  /// every group.
+  func add(_ bounded: BoundedTarget, to right: UnsafeMutablePointer<Float>, row: Int) {
     for held in bounded.held(row: rows.lowerBound + row) {
       let position = Int(held.position)
       let group = Int(sweep.gridIndex[position])
       let code = Float(codes.base[sweep.columnOrder[position] * stride + row])
-      system.right[group] += Double(held.value) * Double(code - zeros[group * stride + row])
+      right[group * Int(PITH_SWEEP_LANES)] += held.value * (code - zeros[group * stride + row])
     }
   }
 }
