@@ -67,8 +67,8 @@ inline float StoredScale(float scale, int scale_type, int bits) {
 }
 
 /// The grid of a range of values, shrunk.
-inline PithGridPoint GridForRange(const PithGrid &grid, float minimum, float maximum,
-                                  double shrink) {
+__attribute__((always_inline)) inline PithGridPoint GridForRange(
+    const PithGrid &grid, float minimum, float maximum, double shrink) {
   const int top = TopCode(grid.bits);
   const double low = minimum < 0 ? minimum : 0.0;
   const double high = maximum > 0 ? maximum : 0.0;

@@ -38,6 +38,15 @@ struct RefitProblem: Sendable {
         rowsImproved: parts.reduce(0) { $0 + $1.rowsImproved })
     }
 
+    /// Adds the next rows' best scales.
+    mutating func append(_ scales: ArraySlice<Float>, changes: ArraySlice<Double>) {
+      self.scales += scales
+      for change in changes {
+        self.change += change
+        if change < 0 { rowsImproved += 1 }
+      }
+    }
+
     /// Adds the next row's best scales.
     mutating func append(_ row: (scales: [Float], change: Double)) {
       scales += row.scales

@@ -79,7 +79,7 @@ public struct IntegerScheme: Sendable, Hashable {
 
 extension DType {
   /// The kernels' number for a type of scales.
-  var kernelScaleType: Int32 {
+  public var kernelScaleType: Int32 {
     switch self {
     case .f16: Int32(PITH_F16)
     case .bf16: Int32(PITH_BF16)

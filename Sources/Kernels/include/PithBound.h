@@ -3,7 +3,7 @@
 //
 // With a multiplier λ_j for every input t = w - λ·H⁻¹; λ is above 0 where t lies on its upper limit,
 // below 0 on its lower one, 0 between. Each λ_j in turn takes the value that is best with the others
-// as they are, the last position first. The plain twin is in the tests (MethodsTests, `BoundedTargetTests`).
+// as they are, the last position first. The plain twin is in the tests (MethodsTests, `HeldWeightsTests`).
 #pragma once
 
 #include <stddef.h>

@@ -85,9 +85,10 @@ void pith_turn_bytes(const uint8_t *source, size_t stride, size_t columns, uint8
 /// A square of 16 lines of 16 numbers turned about; lines are `stride` and `pitch` apart.
 void pith_turn_floats(const float *source, ptrdiff_t stride, float *target, ptrdiff_t pitch);
 
-/// Columns of the factor that lie side by side for `pith_refit_terms`, and rows that go together:
-/// the factor comes from far, and is read once for all of them.
-enum { PITH_REFIT_PANEL = 8, PITH_REFIT_LANES = 128 };
+/// Columns of the factor that lie side by side for `pith_refit_terms`, rows that go together (the factor
+/// comes from far, and is read once for all of them), and the most members of a group whose sums of bytes
+/// stay exact.
+enum { PITH_REFIT_PANEL = 8, PITH_REFIT_LANES = 128, PITH_REFIT_MEMBERS = 32768 };
 
 /// A tile of rows after its sweep, for the least squares of its scales.
 typedef struct {
@@ -101,17 +102,18 @@ typedef struct {
   /// Of `pith_refit_pack`, all panels; per panel and group how many members reach into it.
   const float *factor;
   const int32_t *counts;
-  /// Instead of `factor` what `pith_refit_pack_fixed` gives, all panels; or NULL.
-  const uint32_t *fixed;
-  const float *fixed_scales;
+  /// Instead of `factor` what `pith_refit_pack_bytes` gives, all panels; or NULL.
+  const uint32_t *quads;
+  const float *quad_scales;
+  const uint32_t *quad_sums;
   const uint8_t *codes;  ///< inputs × stride
-  const float *zeros;    ///< groups × stride
+  const float *zeros;    ///< groups × stride, whole numbers up to 255
   /// positions × stride: w - q, and (w' - q) · pivot, the rows of (w - q) · R.
   const float *differences, *residuals;
 } PithRefit;
 
-/// Groups as `pith_refit_terms` counts them, with the right side.
-static inline size_t pith_refit_padded(size_t groups) { return (groups + 4) / 4 * 4; }
+/// Groups as `pith_refit_terms` counts them.
+static inline size_t pith_refit_padded(size_t groups) { return (groups + 3) / 4 * 4; }
 
 /// Some panels of a factor L (width × width, lower), from panel `first` on: PITH_REFIT_PANEL
 /// columns of those rows of each group that reach into them, one after the other. positions: as in
@@ -119,26 +121,61 @@ static inline size_t pith_refit_padded(size_t groups) { return (groups + 4) / 4 
 void pith_refit_pack(const float *factor, size_t width, const int32_t *positions, size_t members,
                      size_t first, size_t count, const int32_t *counts, float *packed);
 
-/// The same in 16-bit fixed point, a scale for every column of a group's part of a panel: pairs of two
-/// rows in one word, the first in the low half, ⌈rows / 2⌉ × PITH_REFIT_PANEL of them, and
-/// PITH_REFIT_PANEL scales a group. Its products with steps of at most `top` are exact in 32 bits; a number is off by
-/// at most half of its column's largest / 32,767, or of what keeps many members within 32 bits.
-void pith_refit_pack_fixed(const float *factor, size_t width, const int32_t *positions, size_t members,
-                           size_t first, size_t count, const int32_t *counts, int32_t top,
-                           uint32_t *pairs, float *scales);
+/// The same in signed bytes of a 127th of the largest number of each column of a group's part of a panel:
+/// four rows in one word, the first lowest, ⌈rows / 4⌉ × PITH_REFIT_PANEL of them; and of every group
+/// PITH_REFIT_PANEL scales and as many sums of bytes, minus Σ = 128 · high + low, high in the upper half
+/// and low, 0 … 127, in the lower. The twin gives the same bits.
+void pith_refit_pack_bytes(const float *factor, size_t width, const int32_t *positions, size_t members,
+                           size_t first, size_t count, const int32_t *counts, uint32_t *quads,
+                           float *scales, uint32_t *sums);
+void pith_refit_pack_bytes_reference(const float *factor, size_t width, const int32_t *positions,
+                                     size_t members, size_t first, size_t count, const int32_t *counts,
+                                     uint32_t *quads, float *scales, uint32_t *sums);
 
-/// Products of one group's part of a panel, `pairs` pairs of rows, with as many pairs of steps of
-/// PITH_SWEEP_LANES rows of the weight: PITH_REFIT_PANEL × PITH_SWEEP_LANES. Quick where
-/// `pith_fixed_products_available` (PithFixed.h) says so; the twin gives the same bits.
-void pith_refit_product_fixed(const uint32_t *factor, const float *scales, const uint32_t *steps,
-                              size_t pairs, float *result);
-void pith_refit_product_fixed_reference(const uint32_t *factor, const float *scales,
-                                        const uint32_t *steps, size_t pairs, float *result);
+/// Where products of one group's part of a panel come from: of the factor `quads` × PITH_REFIT_PANEL words
+/// and the scales and sums of `pith_refit_pack_bytes`; of PITH_SWEEP_LANES rows of the weight a word of
+/// zero point + (128 · zero point << 16) each, then `quads` × PITH_SWEEP_LANES words of four codes.
+typedef struct {
+  const uint32_t *factor;
+  const float *scales;
+  const uint32_t *sums;
+  const uint32_t *codes;
+  size_t quads;
+} PithRefitBytes;
 
-/// Numbers of f32 that the steps of a chunk take in the scratch.
-static inline size_t pith_refit_steps(size_t groups, size_t members, int is_fixed) {
-  return is_fixed ? groups * ((members + 1) / 2) * PITH_SWEEP_LANES
-                  : groups * members * PITH_SWEEP_LANES / 4;
+/// Products of codes less zero points with a group's part of a panel, exact but for the factor's own
+/// rounding: PITH_REFIT_PANEL × 16 numbers for the first 16 rows, and `step` numbers further those of the
+/// others. Quick where `pith_fixed_products_available` (PithFixed.h) says so; the twin gives the same bits.
+void pith_refit_product_bytes(PithRefitBytes from, float *result, size_t step);
+void pith_refit_product_bytes_reference(PithRefitBytes from, float *result, size_t step);
+
+/// The same rounded to bf16, two neighbouring columns in one word, the first in the low half:
+/// PITH_REFIT_PANEL / 2 × 16 words. Quick where `pith_bf16_products_available` (PithProducts.h) too.
+void pith_refit_product_pairs(PithRefitBytes from, uint32_t *result, size_t step);
+void pith_refit_product_pairs_reference(PithRefitBytes from, uint32_t *result, size_t step);
+
+/// Pairs of columns that are summed before sums meet memory.
+enum { PITH_REFIT_PAIRS = 16 };
+
+/// left[i · padded + j] += Σ first_i · second_j over PITH_REFIT_PAIRS pairs of columns for four groups by
+/// four, each line PITH_REFIT_PAIRS × 16 words, 16 rows of the weight beside each other; sums lie
+/// PITH_SWEEP_LANES apart. With residuals, one more line, `second` is `first`: of the square only j ≥ i,
+/// and right[i] += Σ first_i · residuals. The twin adds a pair's terms in another order.
+void pith_refit_outer_pairs(const uint32_t *first, const uint32_t *second, const uint32_t *residuals,
+                            size_t padded, float *left, float *right);
+void pith_refit_outer_pairs_reference(const uint32_t *first, const uint32_t *second,
+                                      const uint32_t *residuals, size_t padded, float *left,
+                                      float *right);
+
+/// Words of the steps of a group of a chunk in the scratch.
+static inline size_t pith_refit_steps(size_t members) {
+  return ((members + 3) / 4 + 1) * PITH_SWEEP_LANES;
+}
+
+/// Numbers of scratch that `pith_refit_terms` needs for some chunks.
+static inline size_t pith_refit_scratch(size_t groups, size_t members, size_t chunks) {
+  return chunks * groups * pith_refit_steps(members) +
+         (pith_refit_padded(groups) + 1) * PITH_REFIT_PAIRS * PITH_SWEEP_LANES;
 }
 
 /// The normal equations of the scales of `chunks` times PITH_SWEEP_LANES rows, at most
@@ -147,11 +184,28 @@ static inline size_t pith_refit_steps(size_t groups, size_t members, int is_fixe
 /// right[g] = Y_g · residuals - damping · v_g · differences.
 ///
 /// - scratch: on a border of 64 bytes, as `left` should be: lines of the cache that are read in two halves cost a
-///   fifth of the time. Per chunk `pith_refit_steps` and 16 · padded groups · PITH_SWEEP_LANES numbers.
+///   fifth of the time. `pith_refit_scratch` numbers.
 /// - left: per chunk padded × padded × PITH_SWEEP_LANES; more is written than what is named above.
-/// - right: per chunk groups × PITH_SWEEP_LANES.
+/// - right: per chunk padded × PITH_SWEEP_LANES.
 void pith_refit_terms(const PithRefit *job, size_t row, size_t chunks, float *scratch, float *left,
                       float *right);
+
+/// The equations of PITH_SWEEP_LANES rows as `pith_refit_terms` gives them, and their scales.
+typedef struct {
+  size_t groups;
+  const float *left, *right;
+  const float *scales;  ///< groups, `stride` numbers apart
+  size_t stride;
+  int32_t scale_type, bits;  ///< how scales are stored (`pith_stored_scale`)
+} PithRefitSystems;
+
+/// Numbers of f64 that `pith_refit_solve` needs.
+static inline size_t pith_refit_solve_scratch(size_t groups) { return 8 * groups * (groups + 4); }
+
+/// The best stored scales that are found for each row, result rows × groups, and what they change its error
+/// by, at most 0: Cholesky's solution rounded, then three passes of single steps. The plain twin is Swift
+/// (Quantization, `ScaleSystem`).
+void pith_refit_solve(const PithRefitSystems *from, double *scratch, float *result, double *gains);
 
 #ifdef __cplusplus
 }

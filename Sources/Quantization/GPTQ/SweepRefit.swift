@@ -18,11 +18,22 @@ struct SweepRefit: Sendable {
   private let positions: [Int32]
   /// Per panel of the factor and group the inputs that reach into it.
   private let counts: [Int32]
-  /// The factor's panels: f32, or 16-bit fixed point and its scales where the processor has the
+  /// The factor's panels: f32, or bytes with their scales and sums where the processor has the
   /// products; the other one is empty.
   private let packed: AlignedNumbers<Float>
-  private let fixed: AlignedNumbers<UInt32>
-  private let fixedScales: AlignedNumbers<Float>
+  private let quads: AlignedNumbers<UInt32>
+  private let quadScales: AlignedNumbers<Float>
+  private let quadSums: AlignedNumbers<UInt32>
+
+  /// Whether the factor in bytes is enough for the equations.
+  ///
+  /// What rounding adds averages out over the columns, so there must be many; and unless loud inputs
+  /// are rounded first, a few columns are most of every product, of which even a share of a
+  /// thousandth is too much.
+  private static func takesBytes(_ order: SweepOrder, width: Int) -> Bool {
+    FixedProducts.isAvailable && order.isStatic && width >= 1024
+      && order.group <= Int(PITH_REFIT_MEMBERS)
+  }
 
   /// Nil where scales are not one for each group of every row, where columns stay free, or where so
   /// many groups would make their own products the most of the work.
@@ -56,35 +67,36 @@ struct SweepRefit: Sendable {
       }
     }
     self.counts = counts
-    let isFixed = FixedProducts.isAvailable
-    // Rows of the packed factor before each panel: members, or pairs of them.
+    let isBytes = Self.takesBytes(order, width: width)
+    // Rows of the packed factor before each panel: members, or fours of them.
     var starts = [0]
     for panel in 0..<panels {
       starts.append(
         counts[panel * groups..<(panel + 1) * groups].reduce(starts[panel]) {
-          $0 + (isFixed ? (Int($1) + 1) / 2 : Int($1))
+          $0 + (isBytes ? (Int($1) + 3) / 4 : Int($1))
         })
     }
     let total = starts[panels] * length
-    packed = AlignedNumbers(count: isFixed ? 0 : total, pages: pages, filling: .none)
-    fixed = AlignedNumbers(count: isFixed ? total : 0, pages: pages, filling: .none)
-    fixedScales = AlignedNumbers(
-      count: isFixed ? panels * groups * length : 0, pages: pages, filling: .none)
+    packed = AlignedNumbers(count: isBytes ? 0 : total, pages: pages, filling: .none)
+    quads = AlignedNumbers(count: isBytes ? total : 0, pages: pages, filling: .none)
+    let columnCount = isBytes ? panels * groups * length : 0
+    quadScales = AlignedNumbers(count: columnCount, pages: pages, filling: .none)
+    quadSums = AlignedNumbers(count: columnCount, pages: pages, filling: .none)
     let step = 8
     let (begins, reaching) = (starts, counts)
     // Panels have places of their own.
-    let (numbers, pairs, scales) = (packed, fixed, fixedScales)
-    let top = Int32(1 << grid.bits) - 1
+    let (numbers, words, scales, sums) = (packed, quads, quadScales, quadSums)
     pool.forEach((panels + step - 1) / step) { (part: Int) -> Void in
       let first = part * step
       let count = min(step, panels - first)
       let place = begins[first] * length
       reaching.withUnsafeBufferPointer { reaching in
         let reaching = reaching.baseAddress.map { $0 + first * groups }
-        if isFixed {
-          pith_refit_pack_fixed(
-            factor.base, width, positions, members, first, count, reaching, top,
-            pairs.base + place, scales.base + first * groups * length)
+        if isBytes {
+          let own = first * groups * length
+          pith_refit_pack_bytes(
+            factor.base, width, positions, members, first, count, reaching,
+            words.base + place, scales.base + own, sums.base + own)
         } else {
           pith_refit_pack(
             factor.base, width, positions, members, first, count, reaching, numbers.base + place)
@@ -98,23 +110,53 @@ struct SweepRefit: Sendable {
     let padded: Int
     let scratch: AlignedNumbers<Float>
     let left: AlignedNumbers<Float>
-    var right: [Float]
+    let right: AlignedNumbers<Float>
+    let solving: AlignedNumbers<Double>
+    /// The best scales, rows × groups, and what they change each row's error by.
+    var scales: [Float]
+    var changes: [Double]
 
     init(_ refit: SweepRefit, pages: PageCache) {
       let lanes = Int(PITH_REFIT_LANES)
-      padded = pith_refit_padded(refit.groups)
-      let steps = pith_refit_steps(
-        refit.groups, refit.columns.count / refit.groups, refit.fixed.count > 0 ? 1 : 0)
+      let (groups, members) = (refit.groups, refit.columns.count / refit.groups)
+      padded = pith_refit_padded(groups)
       scratch = AlignedNumbers(
-        count: (steps + 16 * padded * Int(PITH_SWEEP_LANES)) * lanes / Int(PITH_SWEEP_LANES),
-        pages: pages)
+        count: pith_refit_scratch(groups, members, lanes / Int(PITH_SWEEP_LANES)), pages: pages)
       left = AlignedNumbers(count: padded * padded * lanes, pages: pages)
-      right = Array(repeating: 0, count: refit.groups * lanes)
+      right = AlignedNumbers(count: padded * lanes, pages: pages)
+      solving = AlignedNumbers(count: pith_refit_solve_scratch(groups), pages: pages)
+      scales = Array(repeating: 0, count: groups * lanes)
+      changes = Array(repeating: 0, count: lanes)
+    }
+
+    /// Where the right sides of a row begin, PITH_SWEEP_LANES apart.
+    func place(_ lane: Int) -> Int {
+      let chunk = Int(PITH_SWEEP_LANES)
+      return lane / chunk * padded * chunk + lane % chunk
+    }
+  }
+
+  /// The best scales of a chunk of rows under the room's equations; `scales` are the chunk's own.
+  func solve(
+    _ room: inout Room, chunk: Int, scales: UnsafePointer<Float>?, stride: Int
+  ) {
+    let (padded, lanes) = (room.padded, Int(PITH_SWEEP_LANES))
+    var systems = PithRefitSystems(
+      groups: groups, left: room.left.base + chunk * padded * padded * lanes,
+      right: room.right.base + chunk * padded * lanes, scales: scales, stride: stride,
+      scale_type: grid.scaleType.kernelScaleType, bits: Int32(grid.bits))
+    let solving = room.solving.base
+    room.scales.withUnsafeMutableBufferPointer { scales in
+      room.changes.withUnsafeMutableBufferPointer { changes in
+        guard let scales = scales.baseAddress, let changes = changes.baseAddress else { return }
+        pith_refit_solve(
+          &systems, solving, scales + chunk * lanes * groups, changes + chunk * lanes)
+      }
     }
   }
 
   /// The equations of some chunks of rows from a tile's row on.
-  func fill(_ room: inout Room, of tile: TileSweep<Float>, row: Int, chunks: Int) {
+  func fill(_ room: Room, of tile: TileSweep<Float>, row: Int, chunks: Int) {
     columns.withUnsafeBufferPointer { columns in
       positions.withUnsafeBufferPointer { positions in
         counts.withUnsafeBufferPointer { counts in
@@ -123,32 +165,16 @@ struct SweepRefit: Sendable {
               groups: groups, members: columns.count / groups, stride: tile.stride,
               damping: damping, columns: columns.baseAddress, positions: positions.baseAddress,
               factor: packed.base, counts: counts.baseAddress,
-              fixed: fixed.count > 0 ? fixed.base : nil, fixed_scales: fixedScales.base,
+              quads: quads.count > 0 ? quads.base : nil, quad_scales: quadScales.base,
+              quad_sums: quadSums.base,
               codes: tile.codes.base, zeros: zeros.baseAddress,
               differences: tile.differences.base, residuals: tile.targets)
             pith_refit_terms(
-              &job, row, chunks, room.scratch.base, room.left.base, &room.right)
+              &job, row, chunks, room.scratch.base, room.left.base, room.right.base)
           }
         }
       }
     }
-  }
-
-  /// One row's equations, the `lane`-th of those in the room.
-  func system(_ room: Room, lane: Int) -> ScaleSystem {
-    let chunk = Int(PITH_SWEEP_LANES)
-    let (number, inside) = (lane / chunk, lane % chunk)
-    var system = ScaleSystem(groups: groups)
-    for group in 0..<groups {
-      for other in group..<groups {
-        let place = (number * room.padded + group) * room.padded + other
-        let value = Double(room.left.base[place * chunk + inside])
-        system.left[group * groups + other] = value
-        system.left[other * groups + group] = value
-      }
-      system.right[group] = Double(room.right[(number * groups + group) * chunk + inside])
-    }
-    return system
   }
 }
 
@@ -160,15 +186,22 @@ extension TileSweep where S == Float {
     let (chunk, most) = (Int(PITH_SWEEP_LANES), Int(PITH_REFIT_LANES))
     for first in Swift.stride(from: 0, to: stride, by: most) {
       let lanes = min(most, stride - first)
-      refit.fill(&room, of: self, row: first, chunks: lanes / chunk)
-      for row in first..<min(first + lanes, rows.count) {
-        var system = refit.system(room, lane: row - first)
-        addHeld(to: &system, row: row)
-        outcome.append(
-          system.solved(
-            from: (0..<refit.groups).map { scales[$0 * stride + row] },
-            rounding: { refit.grid.stored(scale: $0) }))
+      let count = max(0, min(lanes, rows.count - first))
+      refit.fill(room, of: self, row: first, chunks: lanes / chunk)
+      if let held {
+        for lane in 0..<count {
+          add(held, to: room.right.base + room.place(lane), row: first + lane)
+        }
       }
+      scales.withUnsafeBufferPointer { scales in
+        for number in 0..<lanes / chunk {
+          refit.solve(
+            &room, chunk: number, scales: scales.baseAddress.map { $0 + first + number * chunk },
+            stride: stride)
+        }
+      }
+      outcome.append(
+        room.scales[..<(count * refit.groups)], changes: room.changes[..<count])
     }
     return outcome
   }

@@ -49,14 +49,14 @@ extension TileSweep where S == Float {
     }
   }
 
-  /// What the bounds add to the right side of a row's equations: v_g·λ of every group.
-  func addHeld(to system: inout ScaleSystem, row: Int) {
-    guard let held else { return }
+  /// What the bounds add to the right side of a row's equations, PITH_SWEEP_LANES apart: v_g·λ of
+  /// every group.
+  func add(_ held: HeldWeights, to right: UnsafeMutablePointer<Float>, row: Int) {
     for entry in held[firstHeld + row] {
       let position = Int(entry.position)
       let group = Int(sweep.gridIndex[position])
       let code = Float(codes.base[sweep.columnOrder[position] * stride + row])
-      system.right[group] += Double(entry.value) * Double(code - zeros[group * stride + row])
+      right[group * Int(PITH_SWEEP_LANES)] += entry.value * (code - zeros[group * stride + row])
     }
   }
 }

@@ -8,7 +8,7 @@ import Testing
 @testable import Weights
 
 @Suite("Weights within their grids' ranges")
-struct BoundedTargetTests {
+struct HeldWeightsTests {
   /// Not a multiple of a panel's columns, more rows than go together.
   private static let width = 104
   private static let rows = 300
@@ -40,10 +40,10 @@ struct BoundedTargetTests {
     let held: HeldWeights
 
     /// t of a row's input.
-    subscript(row: Int, input: Int) -> Float { values[row, BoundedTargetTests.width - 1 - input] }
+    subscript(row: Int, input: Int) -> Float { values[row, HeldWeightsTests.width - 1 - input] }
     var all: [Float] {
-      (0..<BoundedTargetTests.rows).flatMap { row in
-        (0..<BoundedTargetTests.width).map { self[row, $0] }
+      (0..<HeldWeightsTests.rows).flatMap { row in
+        (0..<HeldWeightsTests.width).map { self[row, $0] }
       }
     }
   }
