@@ -14,7 +14,9 @@ final class TileSweep<S: SweepScalar>: @unchecked Sendable {
   let stride: Int
   let columns: Int
   /// The weights as they were; of columns that are done, where scales are refitted, (w' − q)·R_jj
-  /// instead: the rows of D·R. Of a batch's memory.
+  /// instead: the rows of D·R.
+  ///
+  /// In the batch's memory.
   private(set) var targets: UnsafeMutablePointer<S>
   /// What holds weights on their grids' ends, of the whole batch, and this tile's first row in it.
   private(set) var held: HeldWeights?
