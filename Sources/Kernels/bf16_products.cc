@@ -4,6 +4,7 @@
 // check at run time; elsewhere the twins stand in, and callers take f32 products instead.
 #include "include/PithProducts.h"
 
+#include "half_pairs.h"
 #include "include/PithKernels.h"
 #include "target.h"
 
@@ -186,27 +187,6 @@ PITH_BF16 void Multiply(const PithPairs &left, size_t first, size_t count, size_
 }  // namespace pith
 #endif
 
-namespace {
-
-/// To the nearest, ties to even; numbers below the normal range become zeros, as the instruction does.
-uint32_t Half(float value) {
-  uint32_t bits;
-  __builtin_memcpy(&bits, &value, sizeof bits);
-  if ((bits & 0x7F800000u) == 0) return bits >> 16 & 0x8000u;
-  return (bits + 0x7FFFu + (bits >> 16 & 1)) >> 16;
-}
-
-float Widened(uint32_t half) {
-  const uint32_t bits = half << 16;
-  float value;
-  __builtin_memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-uint32_t Pair(float first, float second) { return Half(first) | Half(second) << 16; }
-
-}  // namespace
-
 extern "C" {
 
 int pith_bf16_products_available(void) {
@@ -223,7 +203,7 @@ double pith_bf16_pack_reference(const float *matrix, size_t rows, size_t columns
   for (size_t row = 0; row < rows; ++row) {
     const float *from = matrix + row * columns;
     for (size_t i = 0; i < columns; i += 2) {
-      *lying++ = Pair(from[i], i + 1 < columns ? from[i + 1] : 0);
+      *lying++ = pith::Pair(from[i], i + 1 < columns ? from[i + 1] : 0);
     }
   }
   for (size_t panel = 0; panel < columns; panel += PITH_PAIR_PANEL) {
@@ -231,7 +211,7 @@ double pith_bf16_pack_reference(const float *matrix, size_t rows, size_t columns
       for (size_t column = panel; column < panel + PITH_PAIR_PANEL; ++column) {
         const float *from = matrix + row * columns + column;
         const bool inside = column < columns;
-        *panels++ = Pair(inside ? from[0] : 0, inside && row + 1 < rows ? from[columns] : 0);
+        *panels++ = pith::Pair(inside ? from[0] : 0, inside && row + 1 < rows ? from[columns] : 0);
       }
     }
   }
@@ -246,7 +226,7 @@ void pith_bf16_block_reference(const float *block, size_t rows, size_t columns, 
     for (size_t column = 0; column < width; ++column) {
       const float *from = block + row * columns + column;
       const bool inside = column < columns;
-      *pairs++ = Pair(inside ? from[0] : 0, inside && row + 1 < rows ? from[columns] : 0);
+      *pairs++ = pith::Pair(inside ? from[0] : 0, inside && row + 1 < rows ? from[columns] : 0);
     }
   }
 }
@@ -263,8 +243,8 @@ void pith_bf16_multiply_reference(PithPairs left, size_t first, size_t count, si
       for (size_t pair = 0; pair < depth; ++pair) {
         const uint32_t a = at[pair * left.pair_step];
         const uint32_t b = block[pair * width + column];
-        sum += Widened(a >> 16) * Widened(b >> 16);
-        sum += Widened(a & 0xFFFF) * Widened(b & 0xFFFF);
+        sum += pith::Widened(a >> 16) * pith::Widened(b >> 16);
+        sum += pith::Widened(a & 0xFFFF) * pith::Widened(b & 0xFFFF);
       }
       result[row * stride + column] = sum;
     }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "half_pairs.h"
 #include "include/PithFixed.h"
 #include "include/PithProducts.h"
 #include "include/PithSweep.h"
@@ -81,21 +82,6 @@ float Product(const PithRefitBytes &from, size_t c, size_t lane) {
     }
   }
   return static_cast<float>(static_cast<int32_t>(sum)) * from.scales[c];
-}
-
-/// To the nearest, ties to even; numbers below the normal range become zeros, as the instruction does.
-uint32_t Half(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, sizeof bits);
-  if ((bits & 0x7F800000u) == 0) return bits >> 16 & 0x8000u;
-  return (bits + 0x7FFFu + (bits >> 16 & 1)) >> 16;
-}
-
-float Widened(uint32_t half) {
-  const uint32_t bits = half << 16;
-  float value;
-  memcpy(&value, &bits, sizeof value);
-  return value;
 }
 
 }  // namespace
@@ -335,7 +321,7 @@ void pith_refit_product_pairs_reference(PithRefitBytes from, uint32_t *result, s
   for (size_t c = 0; c < kPanel; c += 2) {
     for (size_t lane = 0; lane < kChunk; ++lane) {
       result[lane / kPart * step + c / 2 * kPart + lane % kPart] =
-          Half(Product(from, c, lane)) | Half(Product(from, c + 1, lane)) << 16;
+          pith::Pair(Product(from, c, lane), Product(from, c + 1, lane));
     }
   }
 }
@@ -349,8 +335,8 @@ void pith_refit_outer_pairs_reference(const uint32_t *first, const uint32_t *sec
                                       float *right) {
   const auto add = [](const uint32_t *a, const uint32_t *b, float *to) {
     for (size_t at = 0; at < kPairs * kPart; ++at) {
-      to[at % kPart] += Widened(a[at] >> 16) * Widened(b[at] >> 16);
-      to[at % kPart] += Widened(a[at] & 0xFFFF) * Widened(b[at] & 0xFFFF);
+      to[at % kPart] += pith::Widened(a[at] >> 16) * pith::Widened(b[at] >> 16);
+      to[at % kPart] += pith::Widened(a[at] & 0xFFFF) * pith::Widened(b[at] & 0xFFFF);
     }
   };
   for (size_t i = 0; i < kSide; ++i) {
