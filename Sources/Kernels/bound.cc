@@ -88,8 +88,8 @@ HWY_INLINE uint32_t Suspects(const VecF *values, const RowRanges &ranges, uint32
   return bits & inside;
 }
 
-/// Those of the suspects that do. Looking up the range of each of a panel's inputs would take
-/// longer than all else that is done to most panels.
+/// Those of the suspects that do. Ranges are looked up for these alone: a gather for every input
+/// is dear, and most panels have no suspect or one.
 HWY_INLINE uint32_t Outside(uint32_t suspects, const int32_t *grids, const RowRanges &ranges,
                             const float *values) {
   uint32_t bits = 0;
